@@ -1,0 +1,120 @@
+"""What a project's knowledge is made of: files, instructions, their versions, blocks and passages of text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+__all__ = [
+    "BlobInfo",
+    "Block",
+    "DocumentStatus",
+    "DocumentVersion",
+    "FileRecord",
+    "Instruction",
+    "Passage",
+    "SearchHit",
+]
+
+
+class DocumentStatus(StrEnum):
+    """How far the ingest of a document's version has come."""
+
+    PENDING = "pending"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class BlobInfo:
+    """A stored blob: its key in the store, its size in bytes and the SHA-256 of its bytes in hex."""
+
+    key: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentVersion:
+    """One immutable version of a file (later: of a page): its bytes, and what was read out of them.
+
+    ``text_sha256`` names the extracted text among the stored texts; ``characters`` are code points of it,
+    ``tokens`` an estimate.
+    """
+
+    id: UUID
+    owner_type: str
+    owner_id: UUID
+    project_id: UUID
+    number: int
+    sha256: str
+    blob_key: str
+    media_type: str
+    size: int
+    created_at: datetime
+    status: DocumentStatus = DocumentStatus.PENDING
+    error: str | None = None
+    text_sha256: str | None = None
+    characters: int = 0
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """An uploaded file. ``filename`` is the user's data and never a path; ``current`` is its newest version."""
+
+    id: UUID
+    project_id: UUID
+    filename: str
+    uploaded_at: datetime
+    uploaded_by: UUID
+    current: DocumentVersion
+    pinned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """A standing instruction of a project; enabled ones are sent in the order of ``position``, then of creation."""
+
+    id: UUID
+    project_id: UUID
+    instruction_text: str
+    created_at: datetime
+    position: int = 0
+    enabled: bool = True
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A piece of text that an extractor found, in reading order, with its place in the original (1-based)."""
+
+    text: str
+    page: int | None = None
+    heading: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A stretch of a document's text: code points ``start`` to ``end``, the nearest heading, and its place in order."""
+
+    number: int
+    start: int
+    end: int
+    text: str
+    heading: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """A passage that a search found. ``document_id`` is the file's id, ``version`` the number of the version indexed."""
+
+    document_id: UUID
+    version: int
+    name: str
+    passage: Passage
+    score: float
+    matched: tuple[str, ...] = ()
