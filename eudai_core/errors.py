@@ -6,6 +6,7 @@
     ├── ConfigError                 config
     ├── PluginError                 plugin
     │   ├── PluginNotReady          plugin_not_ready
+    │   ├── PluginFault             plugin_fault
     │   └── NameTaken               name_taken
     ├── InvalidInput                bad_request
     │   └── BadFile                 bad_file
@@ -54,6 +55,7 @@ __all__ = [
     "NameTaken",
     "NotFound",
     "PluginError",
+    "PluginFault",
     "PluginNotReady",
     "StaleVersion",
     "StorageUnavailable",
@@ -96,6 +98,13 @@ class PluginNotReady(PluginError):
 
     code = "plugin_not_ready"
     title = "Plugin not ready"
+
+
+class PluginFault(PluginError):
+    """A plugin raised, hung, returned nonsense, or is skipped for having done so too often."""
+
+    code = "plugin_fault"
+    title = "Plugin fault"
 
 
 class NameTaken(PluginError):

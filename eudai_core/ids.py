@@ -19,7 +19,7 @@ def new_id() -> UUID:
     The 12 bits after the milliseconds hold a fraction of the millisecond (method 3 of section 6.2), raised by one
     where two ids would fall together.
     """
-    global _last
+    global _last  # noqa: PLW0603 one counter a process is what makes its ids rise
     nanoseconds = time.time_ns()
     milliseconds, rest = divmod(nanoseconds, 1_000_000)
     stamp = (milliseconds << 12) | (rest * 4096 // 1_000_000)

@@ -110,7 +110,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """A passage that a search found. ``document_id`` is the file's id, ``version`` the number of the version indexed."""
+    """A passage that a search found, in the version of the document (the file) that is indexed."""
 
     document_id: UUID
     version: int

@@ -106,8 +106,7 @@ class ContextQuery:
     """What a context source is asked.
 
     ``terms`` are weighted search terms made of the question and, with less weight, of the conversation.
-    ``history`` is newest last. ``evidence_tokens`` is what files and pages may take together; ``count`` tells the
-    tokens of a text by the same estimate that the budget uses.
+    ``history`` is newest last. ``evidence_tokens`` is what files and pages may take together.
     """
 
     user_id: UUID
@@ -120,7 +119,7 @@ class ContextQuery:
     evidence_tokens: int
     project_settings: Mapping[str, Any] = field(default_factory=dict)
     placed: frozenset[str] = frozenset()
-    """Ids of segments that stand in the conversation already (the evidence ledger)."""
+    """Ids of segments that the previous prompt of the branch held: files in full, and the evidence ledger."""
 
 
 @dataclass(frozen=True, slots=True)

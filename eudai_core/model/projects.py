@@ -33,7 +33,10 @@ class ProjectCounts:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """What holds instructions, files, web pages and conversations. ``settings``: ``model``, ``overflow``, ``retention_days``."""
+    """What holds instructions, files, web pages and conversations.
+
+    ``settings`` may have ``model``, ``overflow`` and ``retention_days``.
+    """
 
     id: UUID
     owner_id: UUID

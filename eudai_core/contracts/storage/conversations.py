@@ -1,0 +1,90 @@
+"""Conversations and messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from eudai_core.model import Citation, Conversation, Lease, Message, MessageStatus, Page, Usage
+
+__all__ = ["Conversations", "Messages"]
+
+
+class Conversations(Protocol):
+    """Conversations, and the lease that numbers their events."""
+
+    async def add(self, conversation: Conversation) -> None:
+        """Add a conversation; its ``owner_id`` is the project's and is not stored again."""
+        ...
+
+    async def get(self, conversation_id: UUID) -> Conversation:
+        """Return a conversation with its owner."""
+        ...
+
+    async def list(
+        self, owner_id: UUID, *, project_id: UUID | None, cursor: str | None, limit: int
+    ) -> Page[Conversation]:
+        """List conversations by last change, of one project or of all of the owner's."""
+        ...
+
+    async def update(self, conversation: Conversation, *, expected_version: int | None) -> Conversation:
+        """Store title, model and active message under the next version, and return the result."""
+        ...
+
+    async def touch(self, conversation_id: UUID, *, active_message_id: UUID, at: datetime) -> None:
+        """Make a message the active leaf and move the conversation to the front of lists."""
+        ...
+
+    async def delete(self, conversation_id: UUID) -> None:
+        """Delete a conversation with its messages, runs, events and context records."""
+        ...
+
+    async def lease(
+        self, conversation_id: UUID, *, owner: str, now: datetime, until: datetime, headroom: int
+    ) -> Lease | None:
+        """Take or renew the right to number events; None while another owner's lease runs.
+
+        The ceiling is stored and lies ``headroom`` above the floor; nobody ever gets a number at or below a ceiling
+        that somebody else had. An owner that renews keeps counting where it was and only the ceiling moves.
+        """
+        ...
+
+
+class Messages(Protocol):
+    """Messages."""
+
+    async def add(self, message: Message) -> None:
+        """Add a message."""
+        ...
+
+    async def get(self, message_id: UUID) -> Message:
+        """Return a message with its siblings."""
+        ...
+
+    async def path(self, leaf_id: UUID, *, limit: int) -> Sequence[Message]:
+        """Return the last ``limit`` messages of the branch that ends in ``leaf_id``, oldest first, with siblings."""
+        ...
+
+    async def save_partial(self, texts: Sequence[tuple[UUID, str, str]]) -> None:
+        """Store the text and thinking so far of answers: (message id, text, thinking); ended ones are left alone."""
+        ...
+
+    async def finish(
+        self,
+        message_id: UUID,
+        *,
+        text: str,
+        thinking: str,
+        status: MessageStatus,
+        usage: Usage | None = None,
+        citations: Sequence[Citation] = (),
+        error: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Store the end of an answer."""
+        ...
+
+    async def reopen(self, message_id: UUID) -> None:
+        """Make an ended answer pending again, so that a run can continue it."""
+        ...

@@ -1,0 +1,1 @@
+"""The parts of the scripted Ollama; its public face is eudai_core.testing.scripted_ollama."""

@@ -1,0 +1,53 @@
+"""The ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
+
+from eudai_core.settings import Settings
+from eudai_quart import guard, headers, problems
+from eudai_quart.blueprints import mount_all
+from eudai_quart.body import Request
+from eudai_quart.context import Surface
+from eudai_quart.ids import IdConverter
+from eudai_quart.lifelines import Lifelines
+from eudai_quart.routes import BLUEPRINTS
+from eudai_quart.settings import QuartSettings
+from eudai_quart.sockets import Socket, SocketConnection
+
+if TYPE_CHECKING:
+    from eudai_core.app import Application
+
+__all__ = ["create_app"]
+
+
+def create_app(application: Application) -> Surface:
+    """Return the web application that speaks for ``application``; it knows nothing of the server that runs it."""
+    app = Surface("eudai_quart", static_folder=None)
+    app.application = application
+    app.lifelines = Lifelines(application)
+    app.request_class = Request
+    app.websocket_class = Socket
+    app.asgi_websocket_class = SocketConnection
+    app.url_map.converters["id"] = IdConverter
+    app.url_map.strict_slashes = False
+    # Sizes and times are bounded where they arise: bodies in eudai_quart.body, writes in eudai_quart.server.
+    app.config.update(MAX_CONTENT_LENGTH=None, BODY_TIMEOUT=None, RESPONSE_TIMEOUT=None)
+    problems.install(app)
+    guard.install(app)
+    headers.install(app)
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    mount_all(app, _settings(application.host.settings).grants)
+
+    @app.while_serving
+    async def _keep_lifelines() -> AsyncGenerator[None]:
+        async with app.lifelines.kept():
+            yield
+
+    return app
+
+
+def _settings(settings: Settings) -> QuartSettings:
+    return settings.section(QuartSettings)

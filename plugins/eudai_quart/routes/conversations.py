@@ -1,0 +1,99 @@
+"""Conversations."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from msgspec import UNSET
+from quart import Blueprint, Response
+
+from eudai_core import model
+from eudai_core.errors import FieldError, InvalidInput
+from eudai_quart.conditional import expected_version, version_tag
+from eudai_quart.context import application, caller
+from eudai_quart.ids import parse_id
+from eudai_quart.respond import answer, nothing
+from eudai_quart.wire.answers import Conversation, ConversationWithMessages, page
+from eudai_quart.wire.decode import query, read_json
+from eudai_quart.wire.requests import ConversationPatch, NewConversation, Paging
+
+__all__ = ["blueprint"]
+
+blueprint = Blueprint("conversations", __name__)
+
+
+@blueprint.get("/api/conversations")
+async def index() -> Response:
+    """List the own conversations across projects."""
+    return await _list(None)
+
+
+@blueprint.get("/api/projects/<id:project_id>/conversations")
+async def of_project(project_id: UUID) -> Response:
+    """List a project's conversations."""
+    return await _list(project_id)
+
+
+@blueprint.post("/api/projects/<id:project_id>/conversations")
+async def create(project_id: UUID) -> Response:
+    """Begin a conversation."""
+    body = await read_json(NewConversation, optional=True)
+    conversation = await application().conversations.create(caller(), project_id, title=body.title, model=body.model)
+    return answer(Conversation.of(conversation), 201, version_tag(conversation.version))
+
+
+@blueprint.get("/api/conversations/<id:conversation_id>")
+async def details(conversation_id: UUID) -> Response:
+    """Tell a conversation with its newest messages."""
+    return await _details(await application().conversations.get(caller(), conversation_id))
+
+
+@blueprint.get("/api/projects/<id:project_id>/conversations/<id:conversation_id>")
+async def in_project(project_id: UUID, conversation_id: UUID) -> Response:
+    """Tell a conversation within its project."""
+    return await _details(await application().conversations.get(caller(), conversation_id, project_id=project_id))
+
+
+@blueprint.patch("/api/conversations/<id:conversation_id>")
+async def update(conversation_id: UUID) -> Response:
+    """Rename a conversation, choose its model, or show another branch."""
+    body = await read_json(ConversationPatch)
+    conversation = await application().conversations.update(
+        caller(),
+        conversation_id,
+        title=None if body.title is UNSET else body.title,
+        model=None if body.model is UNSET else body.model or "",
+        active_message_id=None if body.active_message_id is UNSET else body.active_message_id,
+        expected_version=expected_version(),
+    )
+    return answer(Conversation.of(conversation), 200, version_tag(conversation.version))
+
+
+@blueprint.delete("/api/conversations/<id:conversation_id>")
+async def delete(conversation_id: UUID) -> Response:
+    """Delete a conversation; its sockets are closed."""
+    app = application()
+    await app.conversations.delete(caller(), conversation_id)
+    await app.chat.forget(conversation_id)
+    return nothing()
+
+
+async def _list(project_id: UUID | None) -> Response:
+    paging = query(Paging)
+    found = await application().conversations.list(
+        caller(), project_id=project_id, cursor=paging.cursor, limit=paging.limit
+    )
+    return answer(page(found, Conversation.of))
+
+
+async def _details(conversation: model.Conversation) -> Response:
+    paging = query(Paging)
+    before = None if paging.cursor is None else parse_id(paging.cursor)
+    if paging.cursor is not None and before is None:
+        problem = "is no cursor of this list"
+        raise InvalidInput(f"cursor {problem}.", errors=(FieldError("$.cursor", problem),))
+    messages, older = await application().conversations.messages(
+        caller(), conversation, before=before, limit=paging.limit
+    )
+    body = ConversationWithMessages.build(conversation, messages, older)
+    return answer(body, 200, version_tag(conversation.version))

@@ -1,0 +1,239 @@
+"""Commands and runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from eudai_core.errors import Conflict
+from eudai_core.model import Command, CommandKind, Run, RunStatus
+from eudai_sql.repository import Repository, missing
+from eudai_sql.run_queue import choose, queue_position
+from eudai_sql.tables import ACTIVE, QUEUED, RUNNING, commands
+from eudai_sql.tables import runs as table
+from eudai_sql.transaction import Row
+
+__all__ = ["SqlRuns"]
+
+_columns: Final = (
+    table.c.id,
+    table.c.conversation_id,
+    table.c.user_id,
+    table.c.message_id,
+    table.c.answer_id,
+    table.c.kind,
+    table.c.model,
+    table.c.backend,
+    table.c.host,
+    table.c.queued_at,
+    table.c.status,
+    table.c.owner,
+    table.c.lease_until,
+    table.c.stop_requested,
+    table.c.announced,
+    table.c.options,
+)
+_this: Final = table.c.id == sa.bindparam("run_id")
+_active: Final = table.c.status.in_(ACTIVE)
+_limit: Final = sa.bindparam("limit", type_=sa.Integer())
+_add: Final = table.insert()
+_add_command: Final = commands.insert()
+_command: Final = sa.select(
+    commands.c.conversation_id,
+    commands.c.client_id,
+    commands.c.kind,
+    commands.c.request_hash,
+    commands.c.message_id,
+    commands.c.answer_id,
+    commands.c.run_id,
+    commands.c.created_at,
+).where(commands.c.conversation_id == sa.bindparam("conversation"), commands.c.client_id == sa.bindparam("client"))
+_get: Final = sa.select(*_columns).where(_this)
+_of_answer: Final = (
+    sa.select(*_columns)
+    .where(table.c.answer_id == sa.bindparam("answer"))
+    .order_by(table.c.queued_at.desc(), table.c.id.desc())
+    .limit(1)
+)
+_of_conversation: Final = (
+    sa.select(*_columns)
+    .where(table.c.conversation_id == sa.bindparam("conversation"), _active)
+    .order_by(table.c.queued_at, table.c.id)
+)
+_queued: Final = sa.select(sa.func.count()).select_from(table).where(table.c.status == QUEUED)
+_queued_for: Final = _queued.where(table.c.backend == sa.bindparam("backend"))
+_take: Final = (
+    table.update()
+    .where(table.c.id.in_(sa.bindparam("ids", expanding=True)), table.c.status == QUEUED)
+    .values(
+        status=RunStatus.RUNNING.value,
+        owner=sa.bindparam("new_owner"),
+        lease_until=sa.bindparam("until"),
+    )
+    .returning(*_columns)
+)
+_announce: Final = table.update().where(_this).values(announced=True)
+_heartbeat: Final = (
+    table.update()
+    .where(table.c.owner == sa.bindparam("holder"), table.c.status == RUNNING)
+    .values(lease_until=sa.bindparam("until"))
+    .returning(table.c.id, table.c.stop_requested)
+)
+_stop: Final = (
+    table.update()
+    .where(_this, _active)
+    .values(
+        stop_requested=True,
+        status=sa.case((table.c.status == QUEUED, RunStatus.STOPPED.value), else_=table.c.status),
+    )
+    .returning(*_columns)
+)
+_finish: Final = (
+    table.update()
+    .where(_this, _active)
+    .values(status=sa.bindparam("new_status"), lease_until=None, finished_at=sa.bindparam("at"))
+)
+_running: Final = (
+    sa.select(*_columns).where(table.c.status == RUNNING).order_by(table.c.lease_until, table.c.id).limit(_limit)
+)
+# By whether an owner is excepted.
+_abandoned: Final = {
+    False: _running.where(table.c.lease_until <= sa.bindparam("now")),
+    True: _running.where(table.c.owner != sa.bindparam("holder")),
+}
+
+
+class SqlRuns(Repository):
+    """See eudai_core.contracts.Runs."""
+
+    __slots__ = ()
+
+    async def add(self, run: Run, command: Command | None) -> None:
+        """Queue a run, and keep the command that asked for it."""
+        if command is not None:
+            await self._add_command(command)
+        values = {column.name: getattr(run, column.name) for column in _columns}
+        await self._tx.run(_add, values | {"kind": run.kind.value, "status": run.status.value, "finished_at": None})
+
+    async def command(self, conversation_id: UUID, client_id: str) -> Command | None:
+        """Return the accepted command with this idempotency key, or None."""
+        row = await self._tx.row(_command, {"conversation": conversation_id, "client": client_id})
+        if row is None:
+            return None
+        conversation, client, kind, *rest = row
+        return Command(conversation, client, CommandKind(kind), *rest)
+
+    async def get(self, run_id: UUID) -> Run:
+        """Return a run."""
+        return self._required(await self._tx.row(_get, {"run_id": run_id}), run_id)
+
+    async def of_answer(self, answer_id: UUID) -> Run:
+        """Return the newest run of an answer."""
+        row = await self._tx.row(_of_answer, {"answer": answer_id})
+        if row is None:
+            raise missing("run of answer", answer_id)
+        return _run(row)
+
+    async def active(self, conversation_id: UUID) -> list[Run]:
+        """Return the queued and running runs of a conversation in their order."""
+        return [_run(row) for row in await self._tx.rows(_of_conversation, {"conversation": conversation_id})]
+
+    async def position(self, run_id: UUID) -> int:
+        """Return how many queued runs stand before this one for the same backend host, in the order of claims."""
+        place = await queue_position(self._tx, run_id)
+        if place is None:
+            await self.get(run_id)
+            return 0
+        return place
+
+    async def queued(self, backend: str | None = None) -> int:
+        """Return how many runs are queued, for one backend or for all."""
+        if backend is None:
+            return int(await self._tx.value(_queued))
+        return int(await self._tx.value(_queued_for, {"backend": backend}))
+
+    async def claim(
+        self, *, owner: str, now: datetime, until: datetime, capacity: Mapping[tuple[str, str], int], limit: int
+    ) -> list[Run]:
+        """Take up to ``limit`` queued runs that may start, and return them as running, in the fair order."""
+        chosen = await choose(self._tx, now=now, capacity=capacity, limit=limit)
+        if not chosen:
+            return []
+        rows = await self._tx.rows(_take, {"ids": chosen, "new_owner": owner, "until": until})
+        taken = {run.id: run for run in map(_run, rows)}
+        return [taken[key] for key in chosen if key in taken]
+
+    async def announce(self, run_id: UUID) -> None:
+        """Note that the ``user_message`` event of a run has been given out."""
+        if not await self._tx.run(_announce, {"run_id": run_id}):
+            raise missing("run", run_id)
+
+    async def heartbeat(self, *, owner: str, until: datetime) -> list[UUID]:
+        """Renew the leases of all of an owner's runs; return those of them that somebody asked to stop."""
+        return [key for key, stop in await self._tx.rows(_heartbeat, {"holder": owner, "until": until}) if stop]
+
+    async def request_stop(self, run_id: UUID) -> Run:
+        """Ask the run's owner to stop; a queued run is ended at once, an ended one stays as it is."""
+        row = await self._tx.row(_stop, {"run_id": run_id})
+        return await self.get(run_id) if row is None else _run(row)
+
+    async def finish(self, run_id: UUID, status: RunStatus, *, at: datetime) -> None:
+        """End a run. The first end stands."""
+        if not await self._tx.run(_finish, {"run_id": run_id, "new_status": status.value, "at": at}):
+            await self.get(run_id)
+
+    async def abandoned(self, *, now: datetime, except_owner: str | None, limit: int) -> list[Run]:
+        """Return running runs whose lease ran out; with ``except_owner``, all that are not this owner's.
+
+        In a unit of work that may write they are locked, and those that another process has locked are left out.
+        """
+        values: dict[str, Any] = {"limit": limit}
+        values |= {"now": now} if except_owner is None else {"holder": except_owner}
+        statement = _abandoned[except_owner is not None]
+        if not self._tx.readonly:
+            statement = statement.with_for_update(skip_locked=True)
+        return [_run(row) for row in await self._tx.rows(statement, values)]
+
+    async def _add_command(self, command: Command) -> None:
+        values = {
+            "conversation_id": command.conversation_id,
+            "client_id": command.client_id,
+            "kind": command.kind.value,
+            "request_hash": command.request_hash,
+            "message_id": command.message_id,
+            "answer_id": command.answer_id,
+            "run_id": command.run_id,
+            "created_at": command.created_at,
+        }
+        try:
+            await self._tx.run(_add_command, values)
+        except Conflict as error:
+            raise Conflict("This client_id was used in this conversation before; use a new one.") from error
+
+    @staticmethod
+    def _required(row: Row | None, run_id: UUID) -> Run:
+        if row is None:
+            raise missing("run", run_id)
+        return _run(row)
+
+
+def _run(row: Row) -> Run:
+    run_id, conversation, user, message, answer, kind, model, backend, host, queued_at, status, *rest = row
+    return Run(
+        run_id,
+        conversation,
+        user,
+        message,
+        answer,
+        CommandKind(kind),
+        model,
+        backend,
+        host,
+        queued_at,
+        RunStatus(status),
+        *rest,
+    )

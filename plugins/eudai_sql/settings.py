@@ -1,0 +1,24 @@
+"""The settings of the database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from eudai_core.settings import Secret, setting
+
+__all__ = ["DatabaseSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSettings:
+    """Section ``database``."""
+
+    url: Secret[str] | None = setting(
+        None,
+        "Database, as postgresql://user:password@host/name or sqlite:////absolute/path.db; "
+        "not set means an SQLite file in the data directory.",
+        aliases=("DATABASE_URL",),
+    )
+    pool_size: int = setting(10, "PostgreSQL connections that are kept open.", minimum=1)
+    pool_overflow: int = setting(10, "PostgreSQL connections opened beyond those under load.", minimum=0)
+    readers: int = setting(4, "Connections that read an SQLite database at the same time.", minimum=1)

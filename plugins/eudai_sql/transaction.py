@@ -1,0 +1,184 @@
+"""One transaction: statements in, values out, failures told within two seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, TypeAlias
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from eudai_sql.database import Database
+from eudai_sql.failures import DATABASE_FAILURES, translate, unavailable
+from eudai_sql.url import Dialect
+
+__all__ = ["Parameters", "Row", "Transaction"]
+
+Parameters = Mapping[str, Any]
+Row: TypeAlias = sa.Row[*tuple[Any, ...]]
+"""A row of any columns."""
+
+_log: Final = logging.getLogger(__name__)
+_PATIENCE: Final = 1.7
+"""Seconds for a statement, and for connecting and the first statement together."""
+_SLOW: Final = 15.0
+"""Seconds for statements that may touch very many rows."""
+
+
+class Transaction:
+    """A transaction that begins with its first statement. For one task at a time.
+
+    A server that stops answering in the middle of a statement is not waited for: the connection is cut at the
+    deadline, which ends the statement at once. A pooled connection that died while idle shows in the first statement;
+    nothing has been done by then, so that statement is tried once more on a new connection. That is cheaper than
+    asking every connection whether it lives before each use.
+    """
+
+    def __init__(self, database: Database, *, readonly: bool) -> None:
+        """Prepare; nothing is connected yet."""
+        self.readonly = readonly
+        self._database = database
+        self._connection: AsyncConnection | None = None
+        self._driver: Any = None
+        self._cut = False
+        self._ended = False
+
+    @property
+    def dialect(self) -> Dialect:
+        """The database's kind."""
+        return self._database.dialect
+
+    async def rows(
+        self,
+        statement: sa.Executable,
+        parameters: Parameters | Sequence[Parameters] | None = None,
+        *,
+        slow: bool = False,
+    ) -> Sequence[Row]:
+        """Run a statement and return its rows."""
+        return (await self._execute(statement, parameters, slow)).all()
+
+    async def row(
+        self, statement: sa.Executable, parameters: Parameters | None = None, *, slow: bool = False
+    ) -> Row | None:
+        """Run a statement and return its first row, or None."""
+        return (await self._execute(statement, parameters, slow)).first()
+
+    async def value(self, statement: sa.Executable, parameters: Parameters | None = None) -> Any:
+        """Run a statement and return the first column of its first row, or None."""
+        row = await self.row(statement, parameters)
+        return None if row is None else row[0]
+
+    async def run(
+        self,
+        statement: sa.Executable,
+        parameters: Parameters | Sequence[Parameters] | None = None,
+        *,
+        slow: bool = False,
+    ) -> int:
+        """Run a statement, once or for each of many parameters, and return how many rows it touched."""
+        return (await self._execute(statement, parameters, slow)).rowcount
+
+    async def commit(self) -> None:
+        """Make the changes durable and end.
+
+        Raises:
+            StorageUnavailable: the database did not confirm; the changes may be there or not.
+        """
+        self._ended = True
+        if self._connection is None:
+            return
+        try:
+            with self._deadline(_PATIENCE):
+                await self._connection.commit()
+        except DATABASE_FAILURES as error:
+            raise (translate(error) or unavailable()) from error
+        await self.rollback()
+
+    async def rollback(self) -> None:
+        """Undo what was not committed, and end; runs to its end also when the task is cancelled."""
+        self._ended = True
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await self._database.finish(self._release(connection))
+
+    async def _execute(
+        self, statement: sa.Executable, parameters: Parameters | Sequence[Parameters] | None, slow: bool
+    ) -> sa.CursorResult[*tuple[Any, ...]]:
+        if self._ended:
+            raise RuntimeError("this unit of work has ended; begin another one")
+        try:
+            if self._connection is not None:
+                return await self._attempt(self._connection, statement, parameters, _SLOW if slow else _PATIENCE)
+            return await self._first(statement, parameters, slow)
+        except DATABASE_FAILURES as error:
+            translated = translate(error)
+            if translated is None:
+                raise
+            raise translated from error
+
+    async def _first(
+        self, statement: sa.Executable, parameters: Parameters | Sequence[Parameters] | None, slow: bool
+    ) -> sa.CursorResult[*tuple[Any, ...]]:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + (_SLOW if slow else _PATIENCE)
+        connection = await self._connect()
+        try:
+            return await self._attempt(connection, statement, parameters, deadline - loop.time())
+        except sa.exc.DBAPIError as error:
+            if self._cut or not error.connection_invalidated:
+                raise
+        await self._database.finish(self._release(connection))
+        connection = await self._connect()
+        return await self._attempt(connection, statement, parameters, deadline - loop.time())
+
+    async def _connect(self) -> AsyncConnection:
+        engine = self._database.reader if self.readonly else self._database.writer
+        if self._database.dialect == "sqlite":
+            # Bounded by the pool: waiting for one's turn is no failure.
+            self._connection = await engine.connect()
+            return self._connection
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                self._connection = await engine.connect()
+                self._driver = (await self._connection.get_raw_connection()).driver_connection
+        except sa.exc.DBAPIError as error:
+            # No statement was sent, so whatever it was, the database did not let us in.
+            raise unavailable() from error
+        return self._connection
+
+    async def _attempt(
+        self,
+        connection: AsyncConnection,
+        statement: sa.Executable,
+        parameters: Parameters | Sequence[Parameters] | None,
+        seconds: float,
+    ) -> sa.CursorResult[*tuple[Any, ...]]:
+        with self._deadline(seconds):
+            return await connection.execute(statement, parameters)
+
+    @contextmanager
+    def _deadline(self, seconds: float) -> Iterator[None]:
+        if self._driver is None:
+            yield
+            return
+        handle = asyncio.get_running_loop().call_later(max(seconds, 0.1), self._abort)
+        try:
+            yield
+        finally:
+            handle.cancel()
+
+    def _abort(self) -> None:
+        self._cut = True
+        self._driver.terminate()
+
+    async def _release(self, connection: AsyncConnection) -> None:
+        try:
+            with self._deadline(_PATIENCE):
+                await connection.close()
+        except DATABASE_FAILURES as error:
+            # The connection is lost, and the transaction with it: undone, which is what was wanted.
+            _log.debug("a connection was lost while its transaction was undone: %s", type(error).__name__)
