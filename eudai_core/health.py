@@ -18,7 +18,7 @@ from eudai_core.services.models import Models, best
 __all__ = ["HealthReport", "HealthWatch"]
 
 CHECK_S: Final = 2.0
-REPORT_S: Final = 5.0
+REPORT_S: Final = 1.0
 REPORT_AT_LEAST_S: Final = 60.0
 _log = logging.getLogger(__name__)
 

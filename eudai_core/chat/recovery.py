@@ -40,6 +40,10 @@ class Recovery:
         At the start of the only process of a database, all runs of others are: their process is dead.
         """
         everyone = at_start and self._storage.single_process
+        if everyone:
+            async with self._storage.unit_of_work() as unit:
+                await unit.conversations.void_leases(except_owner=self._instance)
+                await unit.commit()
         async with self._storage.unit_of_work(readonly=True) as unit:
             found = await unit.runs.abandoned(
                 now=self._clock.now(), except_owner=self._instance if everyone else None, limit=BATCH

@@ -128,6 +128,7 @@ class Content:
             keys = await unit.documents.delete_file(file_id)
             await self._garbage.schedule(unit, keys)
             await unit.commit()
+        await self._ingest.forget(file)  # again: an ingest that ended in between has put passages back
         self._garbage.wake()
         self._notices.tell("file", "deleted", identity.user_id, file_id, {"project_id": str(project_id)})
 

@@ -340,7 +340,7 @@ def _known_host(headers: Mapping[str, str]) -> bool:
 
 async def _run(arguments: argparse.Namespace) -> None:
     models = [ScriptedModel(name=name) for name in arguments.model or [ScriptedModel().name]]
-    async with ScriptedOllama(models, port=arguments.port, pace=arguments.pace) as ollama:
+    async with ScriptedOllama(models, port=arguments.port, pace=arguments.pace, slots=arguments.slots) as ollama:
         sys.stdout.write(f"{ollama.url}\n")
         sys.stdout.flush()
         await asyncio.Event().wait()
@@ -351,6 +351,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripted_ollama", description="A scripted Ollama for tests.")
     parser.add_argument("--port", type=int, default=0, help="where to listen on 127.0.0.1; 0 takes a free port")
     parser.add_argument("--pace", type=float, default=None, help="pieces a second")
+    parser.add_argument("--slots", type=int, default=4, help="answers of one model at the same time")
     parser.add_argument("--model", action="append", help="an installed model; may be given several times")
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_run(parser.parse_args()))

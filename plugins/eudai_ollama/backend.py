@@ -18,7 +18,7 @@ from eudai_ollama.client import OllamaClient
 from eudai_ollama.faults import broken
 from eudai_ollama.lines import Lines, LineTooLongError
 from eudai_ollama.opening import Opening
-from eudai_ollama.payload import chat_body, expects_thinking
+from eudai_ollama.payload import chat_body, expects_thinking, separates_thinking
 from eudai_ollama.settings import OllamaSettings
 from eudai_ollama.stall import StallGuard
 from eudai_ollama.thinking import Separator, TagHabits
@@ -125,7 +125,8 @@ class OllamaBackend:
     def _reader(self, request: ChatRequest) -> AnswerReader:
         habits = self._habits[request.model.name]
         expects = expects_thinking(request, self._settings.think)
-        return AnswerReader(Separator(habits, expects_thinking=expects))
+        trusted = separates_thinking(request.model)
+        return AnswerReader(Separator(habits, expects_thinking=expects, trusted=trusted))
 
     async def _read(self, response: aiohttp.ClientResponse, guard: StallGuard, lines: Lines) -> Sequence[bytes]:
         """Return the lines that came next; at the end of the stream the rest, and after that it is broken."""

@@ -16,7 +16,7 @@ import msgspec
 from eudai_core.errors import BackendError
 from eudai_core.model import ChatRequest, ModelInfo
 
-__all__ = ["chat_body", "expects_thinking", "known_to_think", "unload_body"]
+__all__ = ["chat_body", "expects_thinking", "known_to_think", "separates_thinking", "unload_body"]
 
 Think = Literal["auto", "on", "off", "low", "medium", "high", "max"]
 
@@ -58,6 +58,11 @@ def unload_body(model: str) -> bytes:
 def known_to_think(model: ModelInfo) -> bool:
     """Tell whether a model thinks: Ollama says so, or its name does."""
     return "thinking" in model.capabilities or _THINKERS.search(model.name) is not None
+
+
+def separates_thinking(model: ModelInfo) -> bool:
+    """Tell whether Ollama can be expected to know the model's tags: its own library's, not an import from elsewhere."""
+    return "thinking" in model.capabilities and "/" not in model.name
 
 
 def expects_thinking(request: ChatRequest, think: Think) -> bool:

@@ -2,12 +2,13 @@
 
 Ollama moves what stands between ``<think>`` and ``</think>`` to ``message.thinking``. For imported models it may not
 know the tags; then everything arrives as content, also with the closing tag alone, because the template wrote the
-opening one (ollama.md, section 7). Two cases are told apart:
+opening one. Two cases are told apart:
 
 - content that begins with ``<think>``: thinking until ``</think>``, for every model;
 - a ``</think>`` without an opening tag, for models known to think: only the closing tag shows that what came before
-  was thinking. The first answer of such a model is therefore held until the tag or the end; what it shows is kept in
-  :class:`TagHabits`, so that later answers stream.
+  was thinking. The first answer of an imported model is therefore held until the tag or the end. Any other model is
+  trusted, and found out by its first such answer. What an answer shows is kept in :class:`TagHabits`, so that later
+  ones are split while they stream.
 """
 
 from __future__ import annotations
@@ -55,9 +56,14 @@ class TagHabits:
 class Separator:
     """Splits the content of one answer. Feed it every piece of content, then call :meth:`end`."""
 
-    def __init__(self, habits: TagHabits, *, expects_thinking: bool) -> None:
-        """``expects_thinking`` says that the model is known to think and was not asked not to."""
+    def __init__(self, habits: TagHabits, *, expects_thinking: bool, trusted: bool = False) -> None:
+        """Begin an answer.
+
+        ``expects_thinking`` says that the model is known to think and was not asked not to, ``trusted`` that Ollama
+        can be expected to separate it.
+        """
         self._habits = habits
+        self._watching = expects_thinking
         self._opened = False
         self._pending = ""
         self._thought = ""
@@ -65,24 +71,26 @@ class Separator:
         self._unopened = _State.ANSWER
         if habits.closes_only:
             self._unopened = _State.THINKING
-        elif expects_thinking and not habits.separates:
+        elif expects_thinking and not trusted and not habits.separates:
             self._unopened = _State.HELD
 
     @property
     def passing(self) -> bool:
         """Whether content need not be fed any more, because all that follows is answer."""
-        return self._state is _State.ANSWER
+        return self._state is _State.ANSWER and not self._watching
 
     def separated(self) -> None:
         """Note that Ollama separated some thinking itself: content is answer from its first character on."""
         self._habits.separates = True
         self._habits.closes_only = False
+        self._watching = False
         if self._state is _State.START:
             self._unopened = _State.ANSWER
 
     def feed(self, content: str) -> Split:
         """Return what is certain after this piece."""
         if self._state is _State.ANSWER:
+            self._watch(content)
             return Split(text=content)
         self._pending += content
         if self._state is _State.START:
@@ -92,7 +100,11 @@ class Separator:
             self._pending = self._pending.lstrip()
             if self._pending:
                 self._state = _State.ANSWER
-        return Split(thinking, self._take() if self._state is _State.ANSWER else "")
+        if self._state is not _State.ANSWER:
+            return Split(thinking)
+        text = self._take()
+        self._watch(text)
+        return Split(thinking, text)
 
     def end(self) -> Split:
         """Return what was held back, at the end of the stream.
@@ -125,6 +137,7 @@ class Separator:
         before, tag, after = self._pending.partition(CLOSE)
         if tag:
             self._state, self._pending = _State.CLOSED, after
+            self._watching = False
             self._habits.closes_only = not self._opened
             return before.rstrip()
         if self._state is _State.HELD:
@@ -133,6 +146,12 @@ class Separator:
         thinking, self._pending = self._pending[:sure], self._pending[sure:]
         self._thought += thinking
         return thinking
+
+    def _watch(self, text: str) -> None:
+        if self._watching and CLOSE in text:
+            # Too late for this answer; the next one is split.
+            self._habits.closes_only = True
+            self._watching = False
 
     def _take(self) -> str:
         pending, self._pending = self._pending, ""

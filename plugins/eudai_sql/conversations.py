@@ -72,6 +72,9 @@ _touch: Final = (
 )
 _delete: Final = table.delete().where(_this)
 _headroom: Final = sa.bindparam("headroom", type_=sa.BigInteger())
+_void: Final = (
+    table.update().where(table.c.lease_owner != sa.bindparam("holder")).values(lease_owner=None, lease_until=None)
+)
 _lease: Final = (
     table.update()
     .where(
@@ -177,3 +180,7 @@ class SqlConversations(Repository):
         if await self._tx.row(_exists, {"conversation_id": conversation_id}) is None:
             raise missing("conversation", conversation_id)
         return None
+
+    async def void_leases(self, *, except_owner: str) -> None:
+        """End the leases of all other owners; what they gave out stays below ``next_seq``."""
+        await self._tx.run(_void, {"holder": except_owner})

@@ -88,11 +88,15 @@ def migration_engine(url: DatabaseUrl) -> AsyncEngine:
     if url.dialect == "postgresql":
         creator = _connector(url.dsn, _MIGRATION_SETTINGS, command_timeout=None)
         return create_async_engine(
-            "postgresql+asyncpg://", poolclass=NullPool, connect_args={"async_creator_fn": creator}
+            "postgresql+asyncpg://",
+            poolclass=NullPool,
+            hide_parameters=True,
+            connect_args={"async_creator_fn": creator},
         )
     engine = create_async_engine(
         sa.URL.create("sqlite+aiosqlite", database=str(url.path)),
         poolclass=NullPool,
+        hide_parameters=True,
         connect_args={"isolation_level": None, "timeout": 30.0},
     )
     _prepare_sqlite(engine, ["foreign_keys=OFF", "journal_mode=WAL", "synchronous=FULL"], "BEGIN IMMEDIATE")

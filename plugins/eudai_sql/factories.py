@@ -21,7 +21,8 @@ async def storage(ctx: PluginContext) -> SqlStorage:
     settings = ctx.settings(DatabaseSettings)
     sizes = PoolSizes(settings.pool_size, settings.pool_overflow, settings.readers)
     if settings.url is not None:
-        return open_storage(settings.url.reveal(), sizes)
+        direct_url = None if settings.direct_url is None else settings.direct_url.reveal()
+        return open_storage(settings.url.reveal(), sizes, direct_url=direct_url)
     directory = ctx.settings(CoreSettings).data_dir.absolute()
     await ctx.run_blocking(_make_private, directory)
     return open_storage(f"sqlite:///{quote(str(directory / 'eudai.db'))}", sizes)

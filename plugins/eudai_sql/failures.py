@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from eudai_core.errors import Conflict, EudaiError, InvalidInput, NotFound, StorageUnavailable
 
-__all__ = ["DATABASE_FAILURES", "translate", "unavailable"]
+__all__ = ["DATABASE_FAILURES", "TablesMissing", "translate", "unavailable"]
 
 DATABASE_FAILURES: Final = (sa.exc.SQLAlchemyError, OSError, TimeoutError, UnicodeError, OverflowError)
 """What a statement may raise when the database, or the data given to it, is at fault."""
@@ -22,10 +22,19 @@ DATABASE_FAILURES: Final = (sa.exc.SQLAlchemyError, OSError, TimeoutError, Unico
 # Classes of SQLSTATE (PostgreSQL manual, appendix A): connection, authorisation, database missing, resources,
 # operator's work, system errors, damaged data; and single codes: cancelled by time limit, read-only server, locks.
 _AWAY_CLASSES: Final = frozenset({"08", "28", "3D", "53", "57", "58", "XX"})
-_AWAY_CODES: Final = frozenset({"25P03", "25006", "40001", "40P01", "42P01", "3F000", "55P03"})
+_AWAY_CODES: Final = frozenset({"25P03", "25006", "40001", "40P01", "55P03"})
+_NO_TABLES: Final = frozenset({"42P01", "3F000"})
 _BAD_DATA_CLASSES: Final = frozenset({"22", "54"})
 _UNIQUE: Final = frozenset({"23505", "SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"})
 _MISSING_REFERENCE: Final = frozenset({"23503", "SQLITE_CONSTRAINT_FOREIGNKEY"})
+
+
+class TablesMissing(StorageUnavailable):
+    """The database answers, but nobody has made its tables yet."""
+
+    def __init__(self) -> None:
+        """Say what to do."""
+        super().__init__("The database has no tables yet: run `eudai db upgrade`.", retry_after=2.0)
 
 
 def unavailable() -> StorageUnavailable:
@@ -67,8 +76,8 @@ def _from_sqlite(error: sqlite3.Error) -> EudaiError | None:
     if isinstance(error, sqlite3.IntegrityError):
         return _from_constraint(name)
     # SQLITE_ERROR is a wrong statement, unless the tables are not there yet. All others are about the file.
-    if name == "SQLITE_ERROR" and "no such table" not in str(error):
-        return None
+    if name == "SQLITE_ERROR":
+        return TablesMissing() if "no such table" in str(error) else None
     return unavailable() if isinstance(error, sqlite3.DatabaseError) else None
 
 
@@ -78,6 +87,8 @@ def _from_postgresql(error: sa.exc.DBAPIError) -> EudaiError | None:
         # asyncpg could not encode a value for its type: too large a number, for example.
         bad_value = error.orig is not None and isinstance(error.orig.__cause__, ValueError)
         return InvalidInput("A value does not fit its field; correct it and try again.") if bad_value else None
+    if state in _NO_TABLES:
+        return TablesMissing()
     if state[:2] in _AWAY_CLASSES or state in _AWAY_CODES:
         return unavailable()
     if state[:2] in _BAD_DATA_CLASSES:

@@ -16,7 +16,7 @@ from typing import Final
 from eudai_core.errors import ConfigError
 from eudai_core.model import MigrationSource
 
-__all__ = ["CORE", "History", "in_order", "read_history"]
+__all__ = ["CORE", "History", "in_order", "read_history", "version_table"]
 
 CORE: Final = MigrationSource(branch="core", package="eudai_migrations")
 """The core tables."""
@@ -35,7 +35,7 @@ class History:
     @property
     def version_table(self) -> str:
         """Where the database keeps which revision it is at; one table a source, so that a plugin can be removed."""
-        return f"alembic_version_{self.source.branch}"
+        return version_table(self.source.branch)
 
     @property
     def head(self) -> str:
@@ -56,6 +56,11 @@ class History:
                 f"knows {self.head}): install that version, or restore a backup that was made before it."
             )
         return self.revisions[self.revisions.index(stored) + 1 :]
+
+
+def version_table(branch: str) -> str:
+    """Return the name of the version table of a branch."""
+    return f"alembic_version_{branch}"
 
 
 def read_history(source: MigrationSource) -> History:

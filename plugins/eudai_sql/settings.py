@@ -19,6 +19,9 @@ class DatabaseSettings:
         "not set means an SQLite file in the data directory.",
         aliases=("DATABASE_URL",),
     )
+    direct_url: Secret[str] | None = setting(
+        None, "The same PostgreSQL database without the connection pooler that url leads through; for migrations."
+    )
     pool_size: int = setting(10, "PostgreSQL connections that are kept open.", minimum=1)
     pool_overflow: int = setting(10, "PostgreSQL connections opened beyond those under load.", minimum=0)
     readers: int = setting(4, "Connections that read an SQLite database at the same time.", minimum=1)

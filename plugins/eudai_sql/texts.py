@@ -61,7 +61,7 @@ async def store_texts(tx: Transaction, new: Mapping[str, str], owners: Iterable[
         there.update(row[0] for row in await tx.rows(_keep, {"hashes": batch}))
     absent = [{"sha256": sha256, "bytes": new[sha256]} for sha256 in sorted(new) if sha256 not in there]
     if absent:
-        await tx.run(_add, absent)
+        await tx.run(_add, absent, slow=True)
     rows = [{"sha256": sha256, "owner_id": owner} for sha256, owner in sorted(set(owners))]
     if rows:
         await tx.run(_add_owner, rows)
@@ -71,7 +71,7 @@ async def read_texts(tx: Transaction, hashes: Sequence[str]) -> dict[str, str]:
     """Return texts by hash; those that are not there are missing."""
     found: dict[str, str] = {}
     for batch in _batches(list(dict.fromkeys(hashes))):
-        found.update((sha256, text) for sha256, text in await tx.rows(_read, {"hashes": batch}))
+        found.update((sha256, text) for sha256, text in await tx.rows(_read, {"hashes": batch}, slow=True))
     return found
 
 

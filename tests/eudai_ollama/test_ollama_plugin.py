@@ -13,6 +13,7 @@ import pytest
 from eudai_core.contracts import PluginContext
 from eudai_core.errors import ConfigError
 from eudai_core.model import HealthStatus
+from eudai_core.settings import Settings
 from eudai_core.testing import FrozenClock, ScriptedOllama
 from eudai_ollama import plugin
 from eudai_ollama.backend import OllamaBackend, make_backend
@@ -49,6 +50,23 @@ def test_what_is_registered() -> None:
         ("ollama", "eudai_ollama.health:make_health_check"),
     ]
     assert plugin.eudai_api == (0, 1)
+
+
+def test_settings_are_read_as_everyone_writes_them() -> None:
+    environ = {
+        "OLLAMA_BASE_URL": "http://box:1",
+        "EUDAI_OLLAMA_WINDOW": "16384",
+        "EUDAI_OLLAMA_API_KEY": "s3cret",
+        "EUDAI_OLLAMA_THINK": "High",
+        "OLLAMA_API_KEY": "another",
+    }
+    settings = Settings.load(environ=environ, dotenv=None)
+    settings.register("eudai-ollama", "ollama", OllamaSettings)
+    found = settings.section(OllamaSettings)
+    assert (found.host, found.window, found.think, found.capacity) == ("http://box:1", 16384, "high", 2)
+    assert found.api_key is not None
+    assert found.api_key.reveal() == "s3cret"
+    assert "s3cret" not in repr(found)
 
 
 def test_importing_the_plugin_imports_nothing_heavy() -> None:

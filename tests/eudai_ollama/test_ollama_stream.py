@@ -156,16 +156,30 @@ async def test_nothing_after_done_is_read(ollama: ScriptedOllama, backend: Ollam
     assert [bool(chunk.done) for chunk in chunks[-2:]] == [False, True]
 
 
-async def test_thinking_that_leaks(ollama: ScriptedOllama, backend: OllamaBackend, thinker: ModelInfo) -> None:
+async def test_thinking_that_leaks(ollama: ScriptedOllama, backend: OllamaBackend) -> None:
+    ollama.install(ScriptedModel(name="hf.co/someone/r1-gguf:q4", rendered=False, capabilities=("completion",)))
+    imported = next(model for model in await backend.models() if model.name.startswith("hf.co"))
     ollama.script(
         Reply.of("<thi", "nk>\nhm", "\n</th", "ink>\n\nFi", "ve"),
         Reply.of("hm ", "hm", "</think>", "\n\n", "Six"),
         Reply.of("hm ", "hm", "</think>", "Seven"),
     )
-    first, second, third = [told(await collect(backend, chat_request(thinker))) for _ in range(3)]
+    first, second, third = [told(await collect(backend, chat_request(imported))) for _ in range(3)]
     assert first == [Phase.THINKING, ("thinking", "hm"), Phase.ANSWERING, "Fi", "ve"]
     assert second == [Phase.THINKING, ("thinking", "hm hm"), Phase.ANSWERING, "Six"]
     assert third == [Phase.THINKING, ("thinking", "hm"), ("thinking", " hm"), Phase.ANSWERING, "Seven"]
+    assert all("think" not in seen.body for seen in ollama.chats)
+
+
+async def test_a_library_model_that_does_not_think_streams(
+    ollama: ScriptedOllama, backend: OllamaBackend, thinker: ModelInfo
+) -> None:
+    ollama.script(Reply(steps=(Piece("at "), Gate("g"), Piece("once"))))
+    stream = opened(backend, chat_request(thinker))
+    assert await text_until(stream, "at ") == "at "
+    ollama.release("g")
+    assert await text_until(stream, "once") == "once"
+    await stream.aclose()
 
 
 async def test_thinking_without_an_answer(ollama: ScriptedOllama, backend: OllamaBackend, thinker: ModelInfo) -> None:

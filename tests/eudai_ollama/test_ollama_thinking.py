@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from eudai_ollama.thinking import Separator, TagHabits
 
 
-def separate(pieces: list[str], habits: TagHabits | None = None, *, expects: bool = True) -> tuple[str, str]:
-    separator = Separator(habits or TagHabits(), expects_thinking=expects)
+def separate(
+    pieces: list[str], habits: TagHabits | None = None, *, expects: bool = True, trusted: bool = False
+) -> tuple[str, str]:
+    separator = Separator(habits or TagHabits(), expects_thinking=expects, trusted=trusted)
     splits = [separator.feed(piece) for piece in pieces] + [separator.end()]
     return "".join(split.thinking for split in splits), "".join(split.text for split in splits)
 
@@ -41,7 +43,7 @@ def test_by_habit_thinking_streams(pieces: list[str]) -> None:
 
 
 def test_by_habit_thinking_is_given_at_once() -> None:
-    separator = Separator(TagHabits(closes_only=True), expects_thinking=True)
+    separator = Separator(TagHabits(closes_only=True), expects_thinking=True, trusted=True)
     assert separator.feed("I think ") == ("I think", "")
     assert separator.feed("hard </th") == (" hard", "")
     assert separator.feed("ink>\n") == ("", "")
@@ -64,6 +66,23 @@ def test_an_answer_held_once_streams_the_next_time() -> None:
     habits = TagHabits()
     assert separate(["Five."], habits) == ("", "Five.")
     assert Separator(habits, expects_thinking=True).feed("Six.") == ("", "Six.")
+
+
+def test_a_trusted_model_streams_and_is_found_out() -> None:
+    habits = TagHabits()
+    separator = Separator(habits, expects_thinking=True, trusted=True)
+    assert separator.feed("I add.") == ("", "I add.")
+    assert not habits.closes_only
+    assert separator.feed("</think>") == ("", "</think>")
+    assert habits.closes_only
+    assert separator.passing
+    assert separate(["I add.", "</think>", "Five."], habits, trusted=True) == ("I add.", "Five.")
+
+
+def test_a_whole_answer_in_one_piece_is_found_out_too() -> None:
+    habits = TagHabits()
+    assert separate(["I add.</think>Five."], habits, trusted=True) == ("", "I add.</think>Five.")
+    assert habits.closes_only
 
 
 def test_what_ollama_separated_is_not_touched() -> None:

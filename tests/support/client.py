@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 __all__ = ["Answer", "ChatSocket", "Client", "client", "events_of"]
 
@@ -59,8 +60,11 @@ class ChatSocket:
 
     async def closed(self) -> int | None:
         """Wait until the server closes, and return the code."""
-        await asyncio.wait_for(self.socket.wait_closed(), WAIT_S)
-        return self.socket.close_code
+        try:
+            while True:
+                await self.next()
+        except ConnectionClosed:
+            return self.socket.close_code
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         """Return the events of a kind that came so far."""

@@ -100,6 +100,7 @@ class ServerProcess:
     """`eudai serve` as its users run it."""
 
     process: asyncio.subprocess.Process
+    command: Sequence[str]
     lines: list[str] = field(default_factory=list)
 
     @property
@@ -137,12 +138,21 @@ class ServerProcess:
 
 @asynccontextmanager
 async def server_process(
-    data_dir: Path, *, environ: Mapping[str, str] | None = None, arguments: Sequence[str] = ()
+    data_dir: Path,
+    *,
+    environ: Mapping[str, str] | None = None,
+    arguments: Sequence[str] = (),
+    without: Sequence[str] = (),
 ) -> AsyncIterator[ServerProcess]:
-    """Start `eudai serve` on a free port and wait until it listens; kill it at the end of the block if need be."""
+    """Start `eudai serve` on a free port and wait until it listens; kill it at the end of the block if need be.
+
+    ``without`` are modules that the process cannot import.
+    """
+    hide = f"sys.modules.update(dict.fromkeys({list(without)}))"
+    main = f"import sys; {hide}; from eudai_core.cli import main; sys.exit(main())"
     ours = ("EUDAI_", "OLLAMA_", "DATABASE_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    command = [sys.executable, "-m", "eudai_core.cli", "serve", "--port", "0", "--data-dir", str(data_dir), *arguments]
+    command = [sys.executable, "-c", main, "serve", *arguments, "--port", "0", "--data-dir", str(data_dir)]
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=data_dir.parent,
@@ -150,7 +160,7 @@ async def server_process(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    server = ServerProcess(process)
+    server = ServerProcess(process, command)
     try:
         assert (await server.line()).startswith("Listening on http://")
         yield server

@@ -51,6 +51,10 @@ class Conversations(Protocol):
         """
         ...
 
+    async def void_leases(self, *, except_owner: str) -> None:
+        """End the leases of all other owners: only where every other process is known to be dead."""
+        ...
+
 
 class Messages(Protocol):
     """Messages."""

@@ -72,9 +72,7 @@ async def update(conversation_id: UUID) -> Response:
 @blueprint.delete("/api/conversations/<id:conversation_id>")
 async def delete(conversation_id: UUID) -> Response:
     """Delete a conversation; its sockets are closed."""
-    app = application()
-    await app.conversations.delete(caller(), conversation_id)
-    await app.chat.forget(conversation_id)
+    await application().conversations.delete(caller(), conversation_id)
     return nothing()
 
 

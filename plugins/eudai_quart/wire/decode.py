@@ -32,8 +32,11 @@ async def read_json(kind: type[T], *, optional: bool = False) -> T:
     """
     body: Body = request.body  # type: ignore[assignment]  # see eudai_quart.body.Request
     body.limit = JSON_LIMIT
-    if request.mimetype != "application/json" and not (optional and not request.mimetype):
-        raise UnsupportedMediaType
+    if request.mimetype != "application/json":
+        # What declares no JSON may still be no body at all: then its declared type means nothing.
+        if not optional or await body:
+            raise UnsupportedMediaType
+        return decode(b"{}", kind)  # type: ignore[no-any-return]  # of this kind
     raw = await body
     value: T = decode(raw or b"{}" if optional else raw, kind)
     return value
