@@ -29,6 +29,12 @@ _K1: Final = 1.2
 _B: Final = 0.75
 _NEIGHBOUR: Final = 0.3
 """How much the sentences beside one lend it: an answer often stands beside the words of the question."""
+_HEADING: Final = 1.5
+"""A heading with the words of the question says what the text under it, which is quoted with it, is about."""
+_TABLE_ROW: Final = 0.4
+"""A row of a table says little without the others."""
+_COVERED: Final = 0.6
+"""How much of a score hangs on how many of the question's words a sentence has, and not on one of them alone."""
 _KEPT: Final = 0.45
 """Quotations below this part of the best score are no help."""
 _SHORT: Final = 60
@@ -52,6 +58,7 @@ class _Sentence:
     start: int
     end: int
     terms: Counter[str]
+    shape: float
     score: float = 0.0
 
 
@@ -82,9 +89,18 @@ def _split(segments: Sequence[Segment]) -> Iterator[_Sentence]:
             continue
         seen.add(segment.text)
         for start, end in sentences(segment.text):
-            terms = Counter(tokenise(segment.text[start:end]))
+            sentence = segment.text[start:end]
+            terms = Counter(tokenise(sentence))
             if terms:
-                yield _Sentence(place, start, end, terms)
+                yield _Sentence(place, start, end, terms, _shape(sentence))
+
+
+def _shape(sentence: str) -> float:
+    """Return how well a stretch of text reads by itself, as a factor."""
+    line = sentence.lstrip()
+    if line.startswith("#"):
+        return _HEADING
+    return _TABLE_ROW if line.startswith("|") else 1.0
 
 
 def _score(units: Sequence[_Sentence], weights: Mapping[str, float]) -> None:
@@ -101,10 +117,13 @@ def _score(units: Sequence[_Sentence], weights: Mapping[str, float]) -> None:
 
 def _bm25(unit: _Sentence, weights: Mapping[str, float], idf: Mapping[str, float], mean: float) -> float:
     length = _K1 * (1 - _B + _B * unit.terms.total() / mean)
-    return sum(
-        weights[term] * idf[term] * unit.terms[term] * (_K1 + 1) / (unit.terms[term] + length)
-        for term in sorted(unit.terms.keys() & idf.keys())
+    found = sorted(unit.terms.keys() & idf.keys())
+    score = sum(
+        weights[term] * idf[term] * unit.terms[term] * (_K1 + 1) / (unit.terms[term] + length) for term in found
     )
+    whole = sum(weights[term] * idf[term] for term in sorted(idf))
+    covered = sum(weights[term] * idf[term] for term in found) / whole if whole else 0.0
+    return score * unit.shape * (1 - _COVERED + _COVERED * covered)
 
 
 def _distinct(segments: Sequence[Segment], units: Sequence[_Sentence], chosen: Sequence[_Sentence]) -> list[Quotation]:

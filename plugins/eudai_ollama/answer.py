@@ -52,7 +52,7 @@ class AnswerReader:
                 else:
                     self._add(chunks, *self._separator.feed(message.content))
         if parsed.done:
-            self._add(chunks, *self._separator.end())
+            self._add(chunks, *self._separator.end(cut=parsed.done_reason == "length"))
             self.ended = True
             chunks.append(Chunk(done=_done(parsed)))
         return chunks

@@ -69,7 +69,7 @@ class Separator:
         self._thought = ""
         self._state = _State.START
         self._unopened = _State.ANSWER
-        if habits.closes_only:
+        if expects_thinking and habits.closes_only:
             self._unopened = _State.THINKING
         elif expects_thinking and not trusted and not habits.separates:
             self._unopened = _State.HELD
@@ -106,19 +106,19 @@ class Separator:
         self._watch(text)
         return Split(thinking, text)
 
-    def end(self) -> Split:
-        """Return what was held back, at the end of the stream.
+    def end(self, *, cut: bool = False) -> Split:
+        """Return what was held back, at the end of the stream, which was ``cut`` by its length or complete.
 
-        Content that was held and never closed is the answer. So is content that was taken for thinking by habit
-        alone: the model has changed its ways, and an answer shown twice is better than none.
+        Content that was held and never closed is the answer. So is content of a complete answer that was taken for
+        thinking by habit alone: the model has changed its ways, and an answer shown twice is better than none.
         """
         pending, state = self._take(), self._state
-        if state is _State.THINKING and self._opened:
+        if state is _State.THINKING and (self._opened or cut):
             return Split(thinking=pending.rstrip())
         if state is _State.THINKING:
             self._habits.closes_only = False
             return Split(text=(self._thought + pending).strip())
-        if state is _State.HELD:
+        if state is _State.HELD and not cut:
             self._habits.separates = True
         return Split(text=pending)
 

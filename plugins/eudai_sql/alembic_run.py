@@ -10,16 +10,26 @@ from alembic import command
 from alembic.config import Config
 
 import eudai_migrations
+from eudai_core.errors import ConfigError
 from eudai_sql.history import History
 
 __all__ = ["check", "upgrade"]
 
 
 def upgrade(connection: sa.Connection, history: History, metadata: sa.MetaData) -> None:
-    """Bring the tables of ``history`` to its head within the connection's transaction; the caller commits."""
+    """Bring the tables of ``history`` to its head within the connection's transaction; the caller commits.
+
+    Raises:
+        ConfigError: rows would be left without their owner. SQLite does not check that while tables are rebuilt.
+    """
     command.upgrade(_config(connection, history, metadata), "head")
-    if connection.dialect.name == "sqlite" and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
-        raise sa.exc.IntegrityError("foreign_key_check", None, ValueError(f"{len(broken)} rows without their owner"))
+    if connection.dialect.name == "sqlite" and (
+        orphans := connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    ):
+        raise ConfigError(
+            f"The migration was undone: {len(orphans)} rows of the database belong to something that is not there. "
+            "Restore a backup, and report this."
+        )
 
 
 def check(connection: sa.Connection, history: History, metadata: sa.MetaData) -> None:

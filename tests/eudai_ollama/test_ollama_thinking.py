@@ -98,6 +98,23 @@ def test_a_model_that_changes_its_ways_still_gives_an_answer() -> None:
     assert not habits.closes_only
 
 
+def test_a_habit_counts_only_where_thinking_is_expected() -> None:
+    assert separate(["Five", "."], TagHabits(closes_only=True), expects=False) == ("", "Five.")
+
+
+def test_thinking_that_was_cut_by_its_length_is_no_answer() -> None:
+    habits = TagHabits(closes_only=True)
+    separator = Separator(habits, expects_thinking=True)
+    assert separator.feed("I add ") == ("I add", "")
+    assert separator.end(cut=True) == ("", "")
+    assert habits.closes_only
+    habits = TagHabits()
+    separator = Separator(habits, expects_thinking=True)
+    separator.feed("I add")
+    assert separator.end(cut=True) == ("", "I add")
+    assert not habits.separates
+
+
 def test_thinking_that_never_closes_is_thinking() -> None:
     assert separate(["<think>I add ", "and add "]) == ("I add and add", "")
 

@@ -10,9 +10,7 @@ from pathlib import Path
 from eudai_core.testing.scripted_ollama import ScriptedModel, ScriptedOllama
 from eudai_quart.demo.documents import Document, collect, questions_about
 
-ROSES = (
-    "# Roses\n\nRoses are watered in the morning. The red ones stand by the gate.\n\n## Pruning\n\nPrune in March.\n"
-)
+ROSES = "# Roses\n\nRoses are watered in the morning. Red ones stand by the gate.\n\n## Pruning\n\nPrune in March.\n"
 
 
 async def demo(directory: Path, *arguments: str, **environ: str) -> tuple[int, str, str]:

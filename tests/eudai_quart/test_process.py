@@ -84,11 +84,11 @@ async def test_sigterm_with_all_kinds_of_peers(tmp_path: Path, loop: str) -> Non
             for writer in (deaf_socket, deaf_stream, idle):
                 writer.close()
                 await asyncio.gather(writer.wait_closed(), return_exceptions=True)
-        async with server_process(tmp_path / "data", environ=environ) as server:
-            async with client(server.url, signed_up=False) as again:
-                again.name = user.name
-                await again.log_in()
-                messages = (await again.call("GET", f"/api/conversations/{conversation}"))["messages"]["items"]
+        process = server_process(tmp_path / "data", environ=environ)
+        async with process as server, client(server.url, signed_up=False) as again:
+            again.name = user.name
+            await again.log_in()
+            messages = (await again.call("GET", f"/api/conversations/{conversation}"))["messages"]["items"]
     assert (messages[-1]["text"], messages[-1]["status"]) == ("Begun ", "interrupted")
 
 

@@ -124,6 +124,7 @@ async def test_deleting_a_file_erases_its_texts_everywhere(storage: SqlStorage, 
         ("passage", "file", str(file.id)),
         ("text of both", "file", str(file.id)),
         ("be brief", "instruction", str(new_id())),
+        ("of a plugin", "file", "not one of ours"),
     )
     index = SqlSearchIndex(storage, asyncio.to_thread)
     await index.put(rows.project.id, file.id, 1, "a", [Passage(0, 0, 7, "passage")])
@@ -132,8 +133,8 @@ async def test_deleting_a_file_erases_its_texts_everywhere(storage: SqlStorage, 
         await work.documents.delete_file(file.id)
         await work.commit()
 
-    left = await stored_texts(storage, "whole text", "passage", "text of both", "be brief")
-    assert left == {"text of both", "be brief"}
+    left = await stored_texts(storage, "whole text", "passage", "text of both", "be brief", "of a plugin")
+    assert left == {"text of both", "be brief", "of a plugin"}
     assert await index.search({"passag": 1.0}, project_id=rows.project.id, limit=5) == []
     async with storage.unit_of_work(readonly=True) as work:
         kept = await work.contexts.of_message(record.message_id)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from eudai_core.errors import InvalidInput, StorageUnavailable
 from eudai_core.ids import new_id
@@ -96,6 +97,24 @@ async def test_restart_within_a_unit_of_work_fails_it_and_nothing_of_it_is_kept(
             with pytest.raises(StorageUnavailable):
                 await work.projects.add(rows.project)
         assert await count_users(storage) == 0
+
+
+async def test_commit_that_is_not_confirmed_is_told(private_postgres_server: PostgresServer) -> None:
+    server = private_postgres_server
+    await migrate(server.admin_url)
+    async with opened(server.admin_url) as storage:
+        async with storage.unit_of_work() as work:
+            await work.users.add(Rows(storage).user, "hash")
+            await asyncio.to_thread(server.stop)
+            await fails_fast(work.commit)
+        await asyncio.to_thread(server.start)
+        assert await count_users(storage) == 0
+
+
+async def test_fault_of_the_program_stays_what_it_is(storage: SqlStorage) -> None:
+    async with storage.unit_of_work(readonly=True) as work:
+        with pytest.raises(sa.exc.DBAPIError):
+            await work.transaction.rows(sa.text("select nonsense from users"))
 
 
 async def test_frozen_server_is_told_fast(private_postgres_server: PostgresServer) -> None:

@@ -8,15 +8,18 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg  # type: ignore[import-untyped]  # it ships no types
 import pytest
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
-from eudai_core.errors import ConfigError
+from eudai_core.errors import ConfigError, StorageUnavailable
 from eudai_core.model import HealthStatus, MigrationSource
 from eudai_sql.alembic_run import _config, check
 from eudai_sql.engines import migration_engine
+from eudai_sql.file_lock import file_lock
 from eudai_sql.history import CORE, in_order, read_history
+from eudai_sql.migration import _LOCK_KEY
 from eudai_sql.storage import open_storage
 from eudai_sql.tables import metadata
 from eudai_sql.url import parse_url
@@ -135,6 +138,40 @@ async def test_start_without_anything_to_migrate_needs_no_alembic(sqlite_url: st
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, sqlite_url, stdout=subprocess.PIPE)
     out, _ = await process.communicate()
     assert out.decode().strip() == "[]"
+
+
+async def test_migration_waits_for_another_process(postgres_server: PostgresServer) -> None:
+    url = await asyncio.to_thread(postgres_server.create_database)
+    other = await asyncpg.connect(url)
+    await other.execute(f"select pg_advisory_lock({_LOCK_KEY})")
+    waiting = asyncio.create_task(migrated(url))
+    seen = "select count(*) from pg_stat_activity where datname = current_database() and query like '%try_advisory%'"
+    while await other.fetchval(seen) < 2:  # ours is the other one
+        assert not waiting.done()
+    await other.close()
+    assert await waiting == ALL
+    await asyncio.to_thread(postgres_server.drop_database, url)
+
+
+async def test_lock_file_that_stays_locked_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    async with file_lock(path, seconds=0):
+        with pytest.raises(StorageUnavailable, match="Another process"):
+            await file_lock(path, seconds=0).__aenter__()
+    async with file_lock(path, seconds=0):
+        pass
+    with pytest.raises(StorageUnavailable, match="cannot be written"):
+        await file_lock(tmp_path / "missing" / "lock", seconds=0).__aenter__()
+
+
+async def test_migration_that_finds_rows_without_owner_is_undone(
+    sqlite_url: str, extra_source: MigrationSource
+) -> None:
+    await run_sql(sqlite_url, f"insert into search_projects (project_id) values ('{'0' * 32}')")
+    with pytest.raises(ConfigError, match="1 rows"):
+        await migrated(sqlite_url, extra_source)
+    await run_sql(sqlite_url, "delete from search_projects")
+    assert await migrated(sqlite_url, extra_source) == ["some_plugin:plug1"]
 
 
 def test_history_read_from_files_is_what_alembic_reads() -> None:

@@ -24,6 +24,7 @@ from eudai_sql import factories, keyset, plugin
 from eudai_sql.bus import LocalEventBus
 from eudai_sql.search_index import SqlSearchIndex
 from eudai_sql.settings import DatabaseSettings
+from eudai_sql.storage import open_storage
 from eudai_sql.types import UtcDateTime, clean, dump_json, load_json
 from eudai_sql.url import parse_url
 
@@ -64,6 +65,12 @@ def test_other_urls_are_refused_without_telling_their_password(url: str) -> None
     with pytest.raises(ConfigError) as caught:
         parse_url(url)
     assert "secret" not in caught.value.detail
+
+
+def test_too_old_sqlite_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sqlite3.sqlite_version_info", (3, 34, 1))
+    with pytest.raises(ConfigError, match="newer Python"):
+        open_storage("sqlite:////data/eudai.db")
 
 
 @given(st.text())

@@ -57,7 +57,7 @@ def collect(paths: Sequence[Path]) -> tuple[Sequence[Document], Questions]:
         DemoFailed: there is nothing to read.
     """
     if paths:
-        documents = [_read(path) for path in _files(paths)]
+        documents = [_read(path) for path in _files(paths)[:MOST]]
         return _some(documents, "There is no text file there."), questions_about(documents)
     return _some(_own(), "eudai's own documents are not installed: give files, as in `eudai demo notes.md`."), OWN
 
@@ -81,7 +81,7 @@ def _files(paths: Iterable[Path]) -> list[Path]:
             found += sorted(one for one in path.rglob("*") if one.suffix in SUFFIXES and one.is_file())
         else:
             found.append(path)
-    return found[:MOST]
+    return found
 
 
 def _read(path: Path) -> Document:
@@ -97,7 +97,8 @@ def _own() -> list[Document]:
         documents.append(Document("README.md", readme.encode()))
     # A checkout has the documents beside the packages.
     directory = Path(__file__).parents[3] / "docs"
-    for path in _files([directory]) if directory.is_dir() else []:
+    # What users read comes first, in case that there is too much; records of decisions come last.
+    for path in sorted(_files([directory]), key=lambda path: "adr" in path.parts) if directory.is_dir() else []:
         if SHORTEST <= path.stat().st_size <= LARGEST:
             documents.append(Document(path.relative_to(directory).as_posix().replace("/", "-"), path.read_bytes()))
     return documents[:MOST]

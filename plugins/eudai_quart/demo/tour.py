@@ -18,7 +18,6 @@ from eudai_quart.demo.failure import DemoFailed, step
 __all__ = ["tour"]
 
 INSTRUCTION: Final = "Answer in at most five sentences, from the project's files, and cite what you use."
-QUOTE: Final = 90
 
 
 async def tour(paths: Sequence[Path], save: Path | None) -> None:
@@ -101,11 +100,13 @@ async def _ask(client: Client, conversation: str, number: int, question: str) ->
 
 def _say_sources(citations: Sequence[Mapping[str, Any]], report: Mapping[str, Any]) -> None:
     segments = report["segments"]
+    sources: dict[str, str] = {}
     for citation in citations:
         index = citation["segment"]
-        source = segments[index]["origin"]["name"] if index is not None and index < len(segments) else "?"
-        quote = " ".join(citation["quote"].split())
-        _say(f"   [{citation['id']}] {source}: {citation['verdict']}: “{quote[:QUOTE]}{'…' if quote[QUOTE:] else ''}”")
+        source = segments[index]["origin"]["name"] if index is not None and index < len(segments) else "no source"
+        sources.setdefault(f"[{citation['id']}] {source}", citation["verdict"])
+    for source, verdict in sources.items():
+        _say(f"   {source} ({verdict})")
     parts = ", ".join(f"{count} {kind}" for kind, count in _included(report).items())
     left = sum(not segment["included"] for segment in segments)
     left += sum(entry["count"] for entry in report.get("left_out", ()))
