@@ -39,7 +39,7 @@ class OllamaSettings:
     keep_alive: str = setting(
         "30m", "How long an idle model stays loaded: a duration such as 30m, seconds, or -1 for ever."
     )
-    connect_timeout: float = setting(5.0, "Longest wait for a connection.", minimum=0.1)
+    connect_timeout: float = setting(2.5, "Longest wait for a connection.", minimum=0.1)
     first_byte_timeout: float = setting(
         300.0, "Longest wait for the first piece: queue, loading and reading the prompt together.", minimum=1
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
 
-from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
 from quart.asgi import ASGIWebsocketConnection
 from quart.wrappers import Websocket
 
@@ -16,6 +16,8 @@ __all__ = ["Socket", "SocketConnection"]
 HIGH: Final = 16
 LOW: Final = 4
 Message = str | bytes
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
 
 
 class FlowQueue(asyncio.Queue[Message]):
@@ -40,12 +42,12 @@ class FlowQueue(asyncio.Queue[Message]):
 class SocketConnection(ASGIWebsocketConnection):
     """Quart's, without its signals per message, and with empty frames read as what they are."""
 
-    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    async def __call__(self, receive: Receive, send: Send) -> None:
         """Serve one socket."""
         self.queue = FlowQueue(PEER.get())
         await super().__call__(receive, send)
 
-    async def handle_messages(self, receive: ASGIReceiveCallable) -> None:
+    async def handle_messages(self, receive: Receive) -> None:
         """Take messages until the peer leaves."""
         while True:
             event = await receive()
@@ -55,7 +57,7 @@ class SocketConnection(ASGIWebsocketConnection):
             elif event["type"] == "websocket.disconnect":
                 return
 
-    async def send_data(self, send: ASGISendCallable, data: str | bytes) -> None:
+    async def send_data(self, send: Send, data: str | bytes) -> None:
         """Send one message."""
         if isinstance(data, str):
             await send({"type": "websocket.send", "bytes": None, "text": data})

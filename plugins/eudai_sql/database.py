@@ -1,17 +1,20 @@
-"""An open database: its engines, and the tasks that give connections back."""
+"""An open database: its engines, and the tasks that take connections out of their pools and give them back."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from contextlib import suppress
+from typing import Any, TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from eudai_sql.engines import PoolSizes, postgresql_engine, sqlite_engine
 from eudai_sql.url import DatabaseUrl
 
 __all__ = ["Database"]
+
+T = TypeVar("T")
 
 
 class Database:
@@ -21,7 +24,7 @@ class Database:
         """Make the engines."""
         self.url = url
         self.dialect = url.dialect
-        self._releases: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Future[Any]] = set()
         if url.dialect == "postgresql":
             self._engines = (postgresql_engine(url, sizes),)
             snapshot = self._engines[0].execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -35,15 +38,50 @@ class Database:
     reader: AsyncEngine
     _engines: tuple[AsyncEngine, ...]
 
+    async def connect(self, engine: AsyncEngine) -> AsyncConnection:
+        """Return a connection out of ``engine``'s pool.
+
+        A task that is cancelled meanwhile does not interrupt the connecting itself: neither driver can be stopped in
+        the middle of it without leaving a connection that nobody closes. It is given back when it is there.
+        """
+        connecting = self._keep(asyncio.ensure_future(engine.connect()))
+        try:
+            return await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            connecting.add_done_callback(self._give_back)
+            raise
+
+    async def whole(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run ``work`` to its end, and only then be cancelled.
+
+        For what is short and must not be cut in two: the SQLite driver's thread goes on with a statement whose caller
+        is gone, and nobody would end the transaction that it began.
+        """
+        task = self._keep(asyncio.ensure_future(work))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            while not task.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([task])
+            raise
+
     async def finish(self, release: Coroutine[Any, Any, None]) -> None:
         """Run ``release`` to its end even when the calling task is cancelled meanwhile."""
-        task = asyncio.ensure_future(release)
-        self._releases.add(task)
-        task.add_done_callback(self._releases.discard)
-        await asyncio.shield(task)
+        await asyncio.shield(self._keep(asyncio.ensure_future(release)))
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await asyncio.gather(*self._releases, return_exceptions=True)
+        while self._tasks:
+            await asyncio.wait(self._tasks)
         for engine in self._engines:
             await engine.dispose()
+
+    def _give_back(self, connecting: asyncio.Future[AsyncConnection]) -> None:
+        if not connecting.cancelled() and connecting.exception() is None:
+            self._keep(asyncio.ensure_future(connecting.result().close()))
+
+    def _keep(self, task: asyncio.Future[T]) -> asyncio.Future[T]:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

@@ -92,8 +92,11 @@ class Transaction:
         if self._connection is None:
             return
         try:
-            with self._deadline(_PATIENCE):
-                await self._connection.commit()
+            if self.dialect == "sqlite":
+                await self._database.whole(self._connection.commit())
+            else:
+                with self._deadline(_PATIENCE):
+                    await self._connection.commit()
         except DATABASE_FAILURES as error:
             raise (translate(error) or unavailable()) from error
         await self.rollback()
@@ -139,11 +142,11 @@ class Transaction:
         engine = self._database.reader if self.readonly else self._database.writer
         if self._database.dialect == "sqlite":
             # Bounded by the pool: waiting for one's turn is no failure.
-            self._connection = await engine.connect()
+            self._connection = await self._database.connect(engine)
             return self._connection
         try:
             async with asyncio.timeout(_PATIENCE):
-                self._connection = await engine.connect()
+                self._connection = await self._database.connect(engine)
                 self._driver = (await self._connection.get_raw_connection()).driver_connection
         except sa.exc.DBAPIError as error:
             # No statement was sent, so whatever it was, the database did not let us in.
@@ -157,6 +160,8 @@ class Transaction:
         parameters: Parameters | Sequence[Parameters] | None,
         seconds: float,
     ) -> sa.CursorResult[*tuple[Any, ...]]:
+        if self.dialect == "sqlite":
+            return await self._database.whole(connection.execute(statement, parameters))
         with self._deadline(seconds):
             return await connection.execute(statement, parameters)
 

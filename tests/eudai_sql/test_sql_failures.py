@@ -246,17 +246,18 @@ async def test_cancelled_work_leaves_the_pool_sound(database_url: str) -> None:
                 await work.projects.add(replace(rows.project, id=new_id(), owner_id=user.id))
                 await work.commit()
 
-        for number in range(40):
-            task = asyncio.create_task(write(number))
-            # Cancelled after a different number of steps each time, so in the middle of every kind of waiting.
-            for _ in range(number):
-                await asyncio.sleep(0)
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-        await write(999)
+        for number in range(80):
+            tasks = [asyncio.create_task(write(number)), asyncio.create_task(count_users(storage))]
+            # Cancelled after a different time each, so in the middle of every kind of waiting, also in the drivers.
+            await asyncio.sleep(number / 10_000)
+            for task in tasks:
+                task.cancel()
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+            assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+            await write(1000 + number)
         assert await count_users(storage) == 1
         async with storage.unit_of_work(readonly=True) as work:
-            for number in range(40):
+            for number in range(80):
                 found = await work.users.by_login(f"u{number}")
                 if found is not None:
                     # Committed before the cancellation took hold: then all of it.

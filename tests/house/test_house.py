@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -87,11 +88,7 @@ def test_all_is_sorted_and_true(path: Path) -> None:
 
 
 def test_pins_are_fresh() -> None:
-    sys.path.insert(0, str(ROOT / "scripts"))
-    try:
-        from update_pins import pins
-    finally:
-        sys.path.pop(0)
+    pins = runpy.run_path(str(ROOT / "scripts" / "update_pins.py"))["pins"]
     constraints = dict(line.split("==") for line in PYPROJECT["tool"]["uv"]["constraint-dependencies"])
     wrong = {name: found for name, found in pins().items() if constraints.get(name) != found}
     assert wrong == {}, "run scripts/update_pins.py"

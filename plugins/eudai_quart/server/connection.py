@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from hypercorn.asyncio.task_group import TaskGroup
 from hypercorn.asyncio.tcp_server import TCPServer
@@ -33,12 +33,19 @@ HEAD_S: Final = 10.0
 class Connection(TCPServer):
     """One connection. It is the Peer (see eudai_quart.server.peer) of its requests."""
 
-    async def run(self) -> None:
-        """Serve until either side closes."""
+    def __init__(self, *args: Any) -> None:
+        """Take what Hypercorn gives a connection."""
+        super().__init__(*args)
         self._transport = cast("asyncio.Transport", self.writer.transport)
         self._heard = self.loop.time()
         self._lingering = False
+        self._reading = asyncio.Event()
+        self._reading.set()
         self._patience: asyncio.TimerHandle | None = None
+        self._http: Http1
+
+    async def run(self) -> None:
+        """Serve until either side closes."""
         PEER.set(self)
         _keep_alive(self.writer)
         try:
@@ -55,17 +62,18 @@ class Connection(TCPServer):
 
     def abort(self) -> None:
         """See Peer."""
+        self._reading.set()
         self._transport.abort()
 
     def pause(self) -> None:
         """See Peer."""
-        if not self._lingering and not self._transport.is_closing():
-            self._transport.pause_reading()
+        # The transport itself is asyncio's StreamReader's to pause, which it does when nobody reads from it.
+        if not self._lingering:
+            self._reading.clear()
 
     def resume(self) -> None:
         """See Peer."""
-        if not self._transport.is_closing():
-            self._transport.resume_reading()
+        self._reading.set()
 
     def ping(self) -> None:
         """See Peer."""
@@ -101,6 +109,7 @@ class Connection(TCPServer):
 
     async def _read_data(self) -> None:
         while not self.reader.at_eof():
+            await self._reading.wait()
             try:
                 data = await self.reader.read(65536)
             except OSError:
@@ -115,7 +124,7 @@ class Connection(TCPServer):
         if self._lingering or self._transport.is_closing():
             return
         self._lingering = True
-        self._transport.resume_reading()
+        self.resume()
         if not self._transport.can_write_eof():
             self._transport.close()
             return

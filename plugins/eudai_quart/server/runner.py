@@ -73,7 +73,7 @@ class _Server:
     config: Config
     context: WorkerContext = field(default_factory=lambda: WorkerContext(None))
     state: LifespanState = field(default_factory=dict)
-    connections: dict[asyncio.Task[None], asyncio.WriteTransport] = field(default_factory=dict)
+    connections: dict[asyncio.Task[None], Connection] = field(default_factory=dict)
     lifespan: Lifespan = field(init=False)
 
     def __post_init__(self) -> None:
@@ -84,15 +84,15 @@ class _Server:
         loop = asyncio.get_running_loop()
         connection = Connection(self.app, loop, self.config, self.context, self.state, reader, writer)
         task = loop.create_task(connection.run())
-        self.connections[task] = writer.transport
+        self.connections[task] = connection
         task.add_done_callback(self._ended)
 
     async def close(self) -> None:
         """Let idle connections go, wait a moment for the others, then drop them."""
         await self.context.terminated.set()
         await self._wait()
-        for transport in self.connections.values():
-            transport.abort()
+        for connection in self.connections.values():
+            connection.abort()
         await self._wait()
         for task in self.connections:
             task.cancel()

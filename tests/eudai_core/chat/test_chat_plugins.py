@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from eudai_core.errors import Forbidden
 from eudai_core.hooks import hookimpl
 from eudai_core.model import (
     ChatRequest,
@@ -127,8 +128,6 @@ class Denying:
 
 
 async def test_an_operator_s_deny_wins_over_ownership(tmp_path: Path) -> None:
-    from eudai_core.errors import Forbidden
-
     async with chatting(tmp_path, plugins=[*DEFAULTS, ("denying", Denying())]) as chat:
         with pytest.raises(Forbidden):
             await chat.app.projects.delete(chat.identity, chat.project.id)

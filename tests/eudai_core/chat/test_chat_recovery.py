@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from eudai_core.app import Application
 from eudai_core.chat.recovery import rebuild
-from eudai_core.errors import ConfigError
+from eudai_core.errors import ConfigError, Draining
 from eudai_core.ids import new_id
 from eudai_core.model import EventRecord, Message, MessageStatus, Sender
 from eudai_core.testing.scripted_ollama import Gate, Piece, Reply
@@ -30,8 +31,6 @@ def piece(kind: str, offset: int, content: str) -> EventRecord:
     ],
 )
 def test_a_text_is_rebuilt_from_its_row_and_the_log(row: str, pieces: list[tuple[int, str]], text: str) -> None:
-    from datetime import UTC, datetime
-
     message = Message(new_id(), new_id(), None, Sender.LLM, row, datetime.now(UTC), thinking="Hm")
     events = [piece("delta", *one) for one in pieces] + [piece("thinking", 2, "m")]
     assert rebuild(message, events) == (text, "Hmm")
@@ -58,12 +57,11 @@ async def test_a_second_server_on_an_embedded_database_is_refused(tmp_path: Path
             async with Application.open(overrides=settings, environ={}, dotenv=None):
                 pass
         async with Application.open(overrides=settings, environ={}, dotenv=None, background=False) as beside:
-            assert await beside.accounts.create_user(username="bob", email="b@example.org", password="long enough")
+            user = await beside.accounts.create_user(username="bob", email="b@example.org", password="long enough")
+            assert user.username == "bob"
 
 
 async def test_a_drained_server_takes_no_new_message(chat: Chatting) -> None:
-    from eudai_core.errors import Draining
-
     await chat.app.drain(0)
     with pytest.raises(Draining):
         await chat.ask()

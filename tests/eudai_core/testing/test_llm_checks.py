@@ -59,8 +59,6 @@ class EchoBackend:
 
 
 class TestEchoBackend(LLMBackendSuite):
-    lacks = {"cancel": "an echo is over before it can be stopped"}  # noqa: RUF012 -- a ClassVar of the suite
-
     @pytest.fixture
     def backend(self) -> EchoBackend:
         return EchoBackend()
@@ -324,6 +322,14 @@ def test_what_a_backend_may_lack() -> None:
 
     with pytest.raises(pytest.fail.Exception, match="hearing"):
         Wrong()._needs("cancel")
+
+
+def test_what_a_backend_lacks_is_skipped_with_its_reason() -> None:
+    class Short(LLMBackendSuite):
+        lacks = {"cancel": "it is over before it can be stopped"}  # noqa: RUF012 -- a ClassVar of the suite
+
+    with pytest.raises(pytest.skip.Exception, match="over before"):
+        Short()._needs("cancel")
 
 
 async def test_what_is_claimed_cannot_be_lacked() -> None:
