@@ -32,6 +32,7 @@ class Subscription:
         self._seq = channel.shown
         self._given: dict[UUID, tuple[int, int]] = {}
         self._backlog: list[Frame] = []
+        self._seeking = False
         channel.wakers.add(self._wake)
 
     def close(self) -> None:
@@ -50,10 +51,14 @@ class Subscription:
             return
         pending = [record for record in self._channel.pending() if record.seq > after]
         self._mark()
-        missed = await self._missed(after, self._seq)
+        self._seeking = True
+        try:
+            missed = await self._missed(after, self._seq)
+        finally:
+            self._seeking = False
+            self._wake.set()
         missed.update((record.seq, record) for record in pending)
         self._backlog = [from_record(missed[seq]) for seq in sorted(missed)]
-        self._wake.set()
 
     async def next(self) -> Sequence[Frame]:
         """Wait until something is due, and give all of it, in order.
@@ -108,7 +113,7 @@ class Subscription:
             frames, self._backlog = self._backlog, []
             return frames
         channel = self._channel
-        if channel.shown == self._seq:
+        if self._seeking or channel.shown == self._seq:
             return []
         due = [frame for frame in channel.frames if (frame.seq or 0) > self._seq]
         for answer in channel.answers:
