@@ -51,6 +51,7 @@ class Subscription:
             return
         pending = [record for record in self._channel.pending() if record.seq > after]
         self._mark()
+        self._backlog = []
         self._seeking = True
         try:
             missed = await self._missed(after, self._seq)
