@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any, TypeVar
+from threading import Thread
+from typing import Any, Final, TypeVar
+from weakref import WeakSet
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -15,6 +17,7 @@ from eudai_sql.url import DatabaseUrl
 __all__ = ["Database"]
 
 T = TypeVar("T")
+_THREAD_END_S: Final = 2.0
 
 
 class Database:
@@ -25,13 +28,14 @@ class Database:
         self.url = url
         self.dialect = url.dialect
         self._tasks: set[asyncio.Future[Any]] = set()
+        self._threads: WeakSet[Thread] = WeakSet()
         if url.dialect == "postgresql":
             self._engines = (postgresql_engine(url, sizes),)
             snapshot = self._engines[0].execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             self.writer, self.reader = self._engines[0], snapshot
         else:
-            self.writer = sqlite_engine(url.path, write=True, pool_size=1)
-            self.reader = sqlite_engine(url.path, write=False, pool_size=sizes.sqlite_readers)
+            self.writer = sqlite_engine(url.path, write=True, pool_size=1, threads=self._threads)
+            self.reader = sqlite_engine(url.path, write=False, pool_size=sizes.sqlite_readers, threads=self._threads)
             self._engines = (self.writer, self.reader)
 
     writer: AsyncEngine
@@ -76,6 +80,9 @@ class Database:
             await asyncio.wait(self._tasks)
         for engine in self._engines:
             await engine.dispose()
+        # A connection that was given up ends in its own time, and its thread needs this event loop to say so.
+        for thread in list(self._threads):
+            await asyncio.to_thread(thread.join, _THREAD_END_S)
 
     def _give_back(self, connecting: asyncio.Future[AsyncConnection]) -> None:
         if not connecting.cancelled() and connecting.exception() is None:

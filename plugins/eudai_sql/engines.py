@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Any, Final
+from weakref import WeakSet
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -62,8 +64,8 @@ def postgresql_engine(url: DatabaseUrl, sizes: PoolSizes) -> AsyncEngine:
     )
 
 
-def sqlite_engine(path: Path, *, write: bool, pool_size: int) -> AsyncEngine:
-    """Return an engine on an SQLite file in WAL mode.
+def sqlite_engine(path: Path, *, write: bool, pool_size: int, threads: WeakSet[Thread]) -> AsyncEngine:
+    """Return an engine on an SQLite file in WAL mode, and add the thread of each connection to ``threads``.
 
     A writer takes the write lock when it begins: a transaction that reads first and writes later would fail at once
     when another one wrote in between. A reader sees one state of the database and cannot write.
@@ -79,7 +81,7 @@ def sqlite_engine(path: Path, *, write: bool, pool_size: int) -> AsyncEngine:
         **_COMMON,
     )
     pragmas = ["foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL"] if write else ["query_only=ON"]
-    _prepare_sqlite(engine, pragmas, "BEGIN IMMEDIATE" if write else "BEGIN")
+    _prepare_sqlite(engine, pragmas, "BEGIN IMMEDIATE" if write else "BEGIN", threads)
     return engine
 
 
@@ -116,10 +118,15 @@ def _connector(
     return connect
 
 
-def _prepare_sqlite(engine: AsyncEngine, pragmas: list[str], begin: str) -> None:
+def _prepare_sqlite(
+    engine: AsyncEngine, pragmas: list[str], begin: str, threads: WeakSet[Thread] | None = None
+) -> None:
     script = ";".join(f"PRAGMA {pragma}" for pragma in pragmas)
 
     def on_connect(connection: Any, _record: Any) -> None:
+        thread = getattr(connection.driver_connection, "_thread", None)
+        if threads is not None and thread is not None:
+            threads.add(thread)
         connection.run_async(lambda driver: driver.executescript(script))
 
     def on_begin(connection: sa.Connection) -> None:
