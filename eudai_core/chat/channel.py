@@ -11,6 +11,7 @@ from uuid import UUID
 
 from eudai_core.chat.answer import LiveAnswer, LiveText
 from eudai_core.chat.frames import Frame
+from eudai_core.errors import EudaiError, StorageUnavailable
 from eudai_core.model import EventRecord, Lease
 
 __all__ = ["HEADROOM", "Channel", "Order"]
@@ -28,6 +29,7 @@ class Order:
         self._channel = channel
         self._frames: list[tuple[Frame, UUID | None]] = []
         self._before: list[EventRecord] = []
+        self._leased: tuple[int, int, int] | None = None
 
     def add(self, kind: str, payload: Mapping[str, Any], run_id: UUID | None) -> None:
         """Number an event; it is given out when the ``async with`` ends without an exception."""
@@ -45,8 +47,23 @@ class Order:
         for frame, _ in self._frames:
             self._channel.publish(frame)
 
-    def give_back(self) -> None:
-        """The commit failed, or nobody knows."""
+    def renew(self, lease: Lease) -> None:
+        """Take a lease in the same commit: it does not count when the commit is refused."""
+        before = (self._channel.seq, self._channel.ceiling)
+        self._channel.renew(lease)
+        self._leased = (*before, self._channel.ceiling)
+
+    def give_back(self, error: BaseException) -> None:
+        """The commit was refused, or nobody knows.
+
+        Nothing was published since the lease, so its numbers can be forgotten; unless they may be in the log, because
+        the storage did not confirm.
+        """
+        refused = isinstance(error, EudaiError) and not isinstance(error, StorageUnavailable)
+        if refused and self._leased is not None:
+            self._channel.seq, before, after = self._leased
+            if self._channel.ceiling == after:
+                self._channel.ceiling = before
         self._channel.relog(self._before)
 
 
@@ -74,7 +91,8 @@ class Channel:
         """Whether a run of this process is making the last of ``answers``."""
         self.active = 0
         """How many runs and commands use the channel; with no waker either, it may be forgotten."""
-        self._ceiling = 0
+        self.ceiling = 0
+        """The last number that the lease allows."""
         self._lock = asyncio.Lock()
         self._held: list[tuple[str, Mapping[str, Any], UUID | None]] = []
         self._unlogged: list[EventRecord] = []
@@ -88,13 +106,13 @@ class Channel:
     @property
     def may_number(self) -> bool:
         """Whether the lease has numbers left; some are kept back for the end of a run."""
-        return self.seq < self._ceiling - RESERVE
+        return self.seq < self.ceiling - RESERVE
 
     def renew(self, lease: Lease) -> None:
         """Take a lease. One that somebody else had meanwhile starts above everything they gave out."""
-        if lease.floor > self._ceiling:
+        if lease.floor > self.ceiling:
             self.seq = max(self.seq, lease.floor)
-        self._ceiling = lease.ceiling
+        self.ceiling = max(self.ceiling, lease.ceiling)
 
     def begin(self, answer: LiveAnswer) -> None:
         """A run starts to make an answer; set ``running`` to False when it ends."""
@@ -107,7 +125,7 @@ class Channel:
         Raises:
             RuntimeError: the channel holds no lease, or its numbers are used up; a caller's fault.
         """
-        if self.seq >= self._ceiling:
+        if self.seq >= self.ceiling:
             raise RuntimeError(f"conversation {self.conversation_id} has no lease to number a {kind} event")
         self.seq += 1
         head = {"type": kind, "seq": self.seq, "conversation_id": self.id_text}
@@ -146,8 +164,10 @@ class Channel:
             waker.set()
 
     def close(self) -> None:
-        """The conversation was deleted."""
+        """The conversation was deleted; nothing of it can be written any more."""
         self.closed = True
+        self._unlogged.clear()
+        self._in_flight.clear()
         self.wake()
 
     def take_unlogged(self) -> list[EventRecord]:
@@ -155,6 +175,8 @@ class Channel:
         records, self._unlogged = self._unlogged, []
         for answer in self.answers:
             records += answer.take_unlogged(self.conversation_id)
+        if self.closed:
+            return []
         self._in_flight.update((record.seq, record) for record in records)
         return records
 
@@ -178,7 +200,9 @@ class Channel:
     @property
     def settled(self) -> bool:
         """Whether the log holds everything that was published."""
-        return not self._in_flight and not self._unlogged and not any(answer.lacks_log for answer in self.answers)
+        return self.closed or not (
+            self._in_flight or self._unlogged or any(answer.lacks_log for answer in self.answers)
+        )
 
     @asynccontextmanager
     async def ordered(self) -> AsyncIterator[Order]:
@@ -191,8 +215,8 @@ class Channel:
                 order = Order(self)
                 try:
                     yield order
-                except BaseException:
-                    order.give_back()
+                except BaseException as error:
+                    order.give_back(error)
                     raise
                 order.publish()
         finally:

@@ -10,7 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from eudai_core.chat.answer import LiveText
-from eudai_core.chat.channel import HEADROOM, Channel
+from eudai_core.chat.channel import HEADROOM, Channel, Order
 from eudai_core.contracts import Clock, Storage, UnitOfWork
 
 __all__ = ["Channels"]
@@ -26,7 +26,6 @@ class Channels:
         self._tick: Final = tick_ms / 1000
         self._lease: Final = timedelta(seconds=lease_s)
         self._channels: dict[UUID, Channel] = {}
-        self._opening: dict[UUID, asyncio.Lock] = {}
         self._dirty: set[Channel] = set()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -51,14 +50,17 @@ class Channels:
         finally:
             channel.active -= 1
 
-    async def lease(self, channel: Channel, unit: UnitOfWork) -> bool:
-        """Take or renew the right to number a conversation's events; False while another process has it."""
+    async def lease(self, channel: Channel, unit: UnitOfWork, order: Order | None = None) -> bool:
+        """Take or renew the right to number a conversation's events; False while another process has it.
+
+        With ``order`` it is given back when the order fails.
+        """
         now = self._clock.now()
         lease = await unit.conversations.lease(
             channel.conversation_id, owner=self._instance, now=now, until=now + self._lease, headroom=HEADROOM
         )
         if lease is not None:
-            channel.renew(lease)
+            (order or channel).renew(lease)
         return lease is not None
 
     async def hold(self, channel: Channel) -> bool:
@@ -102,15 +104,7 @@ class Channels:
         channel = self._channels.get(conversation_id)
         if channel is not None:
             return channel
-        lock = self._opening.setdefault(conversation_id, asyncio.Lock())
-        try:
-            async with lock:
-                channel = self._channels.get(conversation_id)
-                if channel is None:
-                    async with self._storage.unit_of_work(readonly=True) as unit:
-                        conversation = await unit.conversations.get(conversation_id)
-                    channel = Channel(conversation_id, conversation.project_id, conversation.seq)
-                    self._channels[conversation_id] = channel
-                return channel
-        finally:
-            self._opening.pop(conversation_id, None)
+        async with self._storage.unit_of_work(readonly=True) as unit:
+            conversation = await unit.conversations.get(conversation_id)
+        fresh = Channel(conversation_id, conversation.project_id, conversation.seq)
+        return self._channels.setdefault(conversation_id, fresh)  # somebody else may have been faster

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
@@ -106,6 +107,7 @@ class Commands:
         self._channels = channels
         self._clock = clock
         self._queue_limit: Final = queue_limit
+        self._accepting: set[asyncio.Future[Accepted]] = set()
 
     async def known(self, conversation_id: UUID, ask: Ask) -> Accepted | None:
         """Return the outcome of the same command if it was accepted before.
@@ -134,11 +136,17 @@ class Commands:
             BackendBusy: too many runs are queued; nothing is kept.
             InvalidInput, NotFound, Conflict: it makes no sense here; nothing is kept.
         """
+        work = asyncio.ensure_future(self._accept(identity, conversation, model, ask))
+        self._accepting.add(work)
+        work.add_done_callback(self._accepting.discard)
+        return await asyncio.shield(work)  # who asked may leave: what is committed must be told
+
+    async def _accept(self, identity: Identity, conversation: Conversation, model: ModelInfo, ask: Ask) -> Accepted:
         async with self._channels.use(conversation.id) as channel:
             try:
                 async with channel.ordered() as order:
                     return await self._store(identity, conversation, model, ask, channel, order)
-            except Conflict:
+            except (Conflict, BackendBusy):
                 # Somebody else may have stored the same client_id between our look and our insert.
                 accepted = await self.known(conversation.id, ask)
                 if accepted is None:
@@ -158,9 +166,10 @@ class Commands:
         async with self._storage.unit_of_work() as unit:
             if await unit.runs.queued(model.backend) >= self._queue_limit:
                 raise BackendBusy("Too many answers are waiting. Try again in a moment.", retry_after=10)
+            conversation = await unit.conversations.get(conversation.id)  # renamed or answered meanwhile, perhaps
             turn = await self._turn(unit, conversation, model, ask, now)
             run = _run(identity, conversation, model, ask, turn, now)
-            numbered = await self._channels.lease(channel, unit)
+            numbered = await self._channels.lease(channel, unit, order)
             titled = await self._keep(unit, conversation, turn, replace(run, announced=numbered), ask)
             if numbered:
                 if turn.new_question:

@@ -12,6 +12,7 @@ from uuid import UUID
 from eudai_core.chat import frames
 from eudai_core.chat.answer import LiveAnswer
 from eudai_core.chat.channel import Channel
+from eudai_core.chat.channels import Channels
 from eudai_core.context import check_citations
 from eudai_core.contracts import Clock, Storage
 from eudai_core.errors import StorageUnavailable
@@ -97,6 +98,26 @@ class Endings:
         self.ended(run.id)
         data = {"status": str(final.status), "conversation_id": str(run.conversation_id)}
         self._notices.tell("run", "ended", run.user_id, run.id, data)
+
+    async def stop_queued(self, channel: Channel, channels: Channels, run: Run) -> None:
+        """Ask the owner of a run to stop it; one that is still queued ends here, with its answer, in one commit."""
+        work = asyncio.ensure_future(self._stop_queued(channel, channels, run))
+        await asyncio.shield(work)  # who asked may leave; the end is told all the same
+
+    async def _stop_queued(self, channel: Channel, channels: Channels, run: Run) -> None:
+        async with channel.ordered() as order, self._storage.unit_of_work() as unit:
+            before = await unit.runs.get(run.id)
+            await unit.runs.request_stop(run.id)
+            if before.status is RunStatus.QUEUED:
+                answer = replace(await unit.messages.get(run.answer_id), status=MessageStatus.STOPPED)
+                if await channels.lease(channel, unit, order):
+                    order.add("bot_message", frames.bot_message(answer, run.id), run.id)
+                    await unit.events.append(order.records())
+                await unit.messages.finish(
+                    answer.id, text=answer.text, thinking=answer.thinking, status=MessageStatus.STOPPED
+                )
+            await unit.commit()
+        self.ended(run.id)
 
     def ended(self, run_id: UUID) -> None:
         """Wake those who wait for a run."""

@@ -9,7 +9,7 @@ from uuid import UUID
 from eudai_core.chat.channel import Channel
 from eudai_core.chat.channels import Channels
 from eudai_core.contracts import Clock, Storage
-from eudai_core.errors import EudaiError
+from eudai_core.errors import EudaiError, StorageUnavailable
 from eudai_core.model import EventRecord
 
 __all__ = ["EventLog"]
@@ -46,18 +46,35 @@ class EventLog:
             return
         try:
             await self._write([record for _, records in taken for record in records], texts)
-        except BaseException as error:
+        except StorageUnavailable as error:
             for channel, records in taken:
                 channel.relog(records)
-            if not isinstance(error, EudaiError):
-                raise
             if not self._failing:
                 _log.warning("the event log cannot be written, its events are kept in memory: %s", error.detail)
             self._failing = True
-            return
-        self._failing = False
+        except EudaiError:
+            await self._apart(taken)
+        except BaseException:
+            for channel, records in taken:
+                channel.relog(records)
+            raise
+        else:
+            self._failing = False
+            for channel, records in taken:
+                channel.logged(records)
+
+    async def _apart(self, taken: list[tuple[Channel, list[EventRecord]]]) -> None:
+        """Write each conversation by itself: one that was deleted elsewhere must not hold up the others."""
         for channel, records in taken:
-            channel.logged(records)
+            try:
+                await self._write(records, [])
+            except StorageUnavailable:
+                channel.relog(records)
+            except EudaiError as error:
+                _log.warning("events of conversation %s cannot be kept: %s", channel.conversation_id, error.detail)
+                channel.logged(records)
+            else:
+                channel.logged(records)
 
     async def _write(self, records: list[EventRecord], texts: list[tuple[UUID, str, str]]) -> None:
         async with self._storage.unit_of_work() as unit:

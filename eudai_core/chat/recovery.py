@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Final
+from uuid import UUID
 
 from eudai_core.chat.answer import LiveAnswer
 from eudai_core.chat.channels import Channels
@@ -34,8 +35,8 @@ class Recovery:
         self._clock = clock
         self._instance: Final = instance
 
-    async def sweep(self, *, at_start: bool = False) -> int:
-        """End what was abandoned; return how many runs.
+    async def sweep(self, making: Container[UUID] = (), *, at_start: bool = False) -> int:
+        """End what was abandoned, but not what this process is ``making``; return how many runs.
 
         At the start of the only process of a database, all runs of others are: their process is dead.
         """
@@ -48,7 +49,7 @@ class Recovery:
             found = await unit.runs.abandoned(
                 now=self._clock.now(), except_owner=self._instance if everyone else None, limit=BATCH
             )
-        return await self.end(found)
+        return await self.end([run for run in found if run.id not in making])
 
     async def end(self, runs: Sequence[Run]) -> int:
         """End runs that nobody makes any more; those whose conversation another process holds are left to it."""

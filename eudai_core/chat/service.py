@@ -8,15 +8,14 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from eudai_core.chat.answer import LiveAnswer
 from eudai_core.chat.channels import Channels
 from eudai_core.chat.commands import Accepted, Ask, Commands
-from eudai_core.chat.endings import Ending, Endings
+from eudai_core.chat.endings import Endings
 from eudai_core.chat.subscription import Subscription
 from eudai_core.chat.supervisor import Supervisor
 from eudai_core.contracts import Storage
 from eudai_core.errors import Draining, FieldError, InvalidInput
-from eudai_core.model import CommandKind, Event, Identity, Message, MessageStatus, Run, RunStatus
+from eudai_core.model import CommandKind, Event, Identity, Message, Run, RunStatus
 from eudai_core.services.access import missing
 from eudai_core.services.conversations import Conversations
 from eudai_core.services.fields import check_text
@@ -172,19 +171,9 @@ class Chat:
     async def _stop(self, run: Run) -> None:
         if self._supervisor.stop(run.id):
             return
-        async with self._storage.unit_of_work() as unit:
-            stopped = await unit.runs.request_stop(run.id)
-            await unit.commit()
-        if stopped.status is RunStatus.STOPPED:
-            await self._end_queued(stopped)
-
-    async def _end_queued(self, run: Run) -> None:
         async with self._channels.use(run.conversation_id) as channel:
-            await self._channels.hold(channel)
-            async with self._storage.unit_of_work(readonly=True) as unit:
-                answer = await unit.messages.get(run.answer_id)
-            live = LiveAnswer(answer.id, run.id, text=answer.text, thinking=answer.thinking)
-            await self._endings.finish(channel, run, answer, live, Ending(MessageStatus.STOPPED))
+            await self._endings.stop_queued(channel, self._channels, run)
+        self._supervisor.stop(run.id)  # it may have been claimed meanwhile
 
 
 def _options(options: Mapping[str, Any]) -> dict[str, Any]:

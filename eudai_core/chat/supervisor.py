@@ -13,8 +13,8 @@ from eudai_core.chat.channels import Channels
 from eudai_core.chat.log import EventLog
 from eudai_core.chat.recovery import Recovery
 from eudai_core.chat.turn import Turn, Turns
-from eudai_core.contracts import Clock, Storage
-from eudai_core.errors import EudaiError
+from eudai_core.contracts import Clock, Storage, UnitOfWork
+from eudai_core.errors import EudaiError, NotFound
 from eudai_core.model import MessageStatus, Run
 from eudai_core.services.models import Models
 
@@ -161,16 +161,26 @@ class Supervisor:
             self._wake.set()
 
     async def _heartbeat(self) -> None:
+        if not self._running:
+            return
         until = self._clock.now() + self._lease
         async with self._storage.unit_of_work() as unit:
-            stops = await unit.runs.heartbeat(owner=self._instance, until=until)
+            stops = await unit.runs.heartbeat(list(self._running), owner=self._instance, until=until)
             for turn, _ in list(self._running.values()):
-                channel = self._channels.get(turn.run.conversation_id)
-                if channel is not None:
-                    await self._channels.lease(channel, unit)
+                await self._renew(turn, unit)
             await unit.commit()
         for run_id in stops:
             self.stop(run_id)
+
+    async def _renew(self, turn: Turn, unit: UnitOfWork) -> None:
+        channel = self._channels.get(turn.run.conversation_id)
+        if channel is None or channel.closed:
+            return
+        try:
+            await self._channels.lease(channel, unit)
+        except NotFound:  # another process deleted the conversation
+            channel.close()
+            self.stop(turn.run.id)
 
     async def _reap(self) -> None:
         lost, self._lost = self._lost, []
@@ -179,7 +189,7 @@ class Supervisor:
         except BaseException:
             self._lost += lost
             raise
-        await self._recovery.sweep()
+        await self._recovery.sweep(self._running)
 
     async def _every(self, seconds: float, name: str, step: Any) -> None:
         while True:

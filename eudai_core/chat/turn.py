@@ -31,6 +31,7 @@ from eudai_core.model import (
     Run,
     Usage,
 )
+from eudai_core.services.fields import storable
 from eudai_core.services.models import Models
 
 __all__ = ["Turn", "Turns"]
@@ -169,11 +170,11 @@ class Turns:
         if chunk.thinking:
             progress.first_token()
             self._tell(channel, run, progress, Phase.THINKING)
-            self._channels.feed(channel, progress.live.thinking, chunk.thinking)
+            self._channels.feed(channel, progress.live.thinking, storable(chunk.thinking))
         if chunk.text:
             progress.first_token()
             self._tell(channel, run, progress, Phase.ANSWERING)
-            self._channels.feed(channel, progress.live.text, chunk.text)
+            self._channels.feed(channel, progress.live.text, storable(chunk.text))
         if chunk.done is not None:
             progress.done = chunk.done
 

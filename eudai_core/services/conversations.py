@@ -116,21 +116,22 @@ class Conversations:
         Raises:
             StaleVersion: ``expected_version`` is not the stored one.
         """
-        changed = await self.get(identity, conversation_id, action="write")
+        await self.get(identity, conversation_id, action="write")
+        changes: dict[str, Any] = {"updated_at": self._clock.now()}
         if title is not None:
-            changed = replace(changed, title=check_text("$.title", title, longest=TITLE_LENGTH))
+            changes["title"] = check_text("$.title", title, longest=TITLE_LENGTH)
         if model is not None:
-            changed = replace(changed, model=check_text("$.model", model, longest=TITLE_LENGTH) or None)
+            changes["model"] = check_text("$.model", model, longest=TITLE_LENGTH) or None
         if active_message_id is not None:
-            changed = replace(changed, active_message_id=active_message_id)
+            changes["active_message_id"] = active_message_id
         async with self._storage.unit_of_work() as unit:
             if active_message_id is not None:
                 message = await unit.messages.get(active_message_id)
                 if message.conversation_id != conversation_id:
                     raise missing("message", active_message_id)
-            stored = await unit.conversations.update(
-                replace(changed, updated_at=self._clock.now()), expected_version=expected_version
-            )
+            # Read here, so that a turn that began meanwhile keeps the leaf that it set.
+            changed = replace(await unit.conversations.get(conversation_id), **changes)
+            stored = await unit.conversations.update(changed, expected_version=expected_version)
             await unit.commit()
         self._notices.tell("conversation", "updated", identity.user_id, conversation_id)
         return stored

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from eudai_core.errors import FieldError, InvalidInput
 
-__all__ = ["check_limit", "check_text"]
+__all__ = ["check_limit", "check_text", "storable"]
 
-MAX_PAGE = 200
+MAX_PAGE: Final = 200
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 
 
 def check_text(path: str, value: str, *, longest: int, shortest: int = 0) -> str:
@@ -44,3 +48,8 @@ def check_limit(limit: int) -> int:
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.", errors=(FieldError("$.limit", "out of range"),))
     return limit
+
+
+def storable(text: str) -> str:
+    """Return a model's text with U+FFFD for what no database keeps: NUL and lone surrogates."""
+    return _UNSTORABLE.sub("\ufffd", text)

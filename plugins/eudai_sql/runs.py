@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -79,7 +79,11 @@ _take: Final = (
 _announce: Final = table.update().where(_this).values(announced=True)
 _heartbeat: Final = (
     table.update()
-    .where(table.c.owner == sa.bindparam("holder"), table.c.status == RUNNING)
+    .where(
+        table.c.id.in_(sa.bindparam("run_ids", expanding=True)),
+        table.c.owner == sa.bindparam("holder"),
+        table.c.status == RUNNING,
+    )
     .values(lease_until=sa.bindparam("until"))
     .returning(table.c.id, table.c.stop_requested)
 )
@@ -172,9 +176,10 @@ class SqlRuns(Repository):
         if not await self._tx.run(_announce, {"run_id": run_id}):
             raise missing("run", run_id)
 
-    async def heartbeat(self, *, owner: str, until: datetime) -> list[UUID]:
-        """Renew the leases of all of an owner's runs; return those of them that somebody asked to stop."""
-        return [key for key, stop in await self._tx.rows(_heartbeat, {"holder": owner, "until": until}) if stop]
+    async def heartbeat(self, run_ids: Sequence[UUID], *, owner: str, until: datetime) -> list[UUID]:
+        """Renew the leases of runs that the owner is making; return those that somebody asked to stop."""
+        values = {"run_ids": list(run_ids), "holder": owner, "until": until}
+        return [key for key, stop in await self._tx.rows(_heartbeat, values) if stop]
 
     async def request_stop(self, run_id: UUID) -> Run:
         """Ask the run's owner to stop; a queued run is ended at once, an ended one stays as it is."""

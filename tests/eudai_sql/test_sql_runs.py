@@ -182,9 +182,11 @@ async def test_heartbeat_renews_and_tells_what_to_stop(storage: SqlStorage, rows
         stopping = await work.runs.request_stop(runs[0].id)
         assert (stopping.status, stopping.stop_requested) == (RunStatus.RUNNING, True)
         await work.runs.request_stop(runs[2].id)
-        assert await work.runs.heartbeat(owner="p1", until=at(99)) == [runs[0].id]
+        assert await work.runs.heartbeat([run.id for run in runs], owner="p1", until=at(99)) == [runs[0].id]
         leases = [(await work.runs.get(run.id)).lease_until for run in runs]
         assert leases == [at(99), at(99), at(30)]
+        await work.runs.heartbeat([runs[1].id], owner="p1", until=at(120))
+        assert (await work.runs.get(runs[0].id)).lease_until == at(99), "one that its owner lost is not renewed"
 
 
 async def test_stopping_a_queued_run_ends_it_and_an_ended_one_stays(storage: SqlStorage, rows: Rows) -> None:

@@ -58,8 +58,11 @@ class Runs(Protocol):
         """Note that the ``user_message`` event of a run has been given out."""
         ...
 
-    async def heartbeat(self, *, owner: str, until: datetime) -> Sequence[UUID]:
-        """Renew the leases of all of an owner's runs; return those of them that somebody asked to stop."""
+    async def heartbeat(self, run_ids: Sequence[UUID], *, owner: str, until: datetime) -> Sequence[UUID]:
+        """Renew the leases of runs that the owner is making; return those of them that somebody asked to stop.
+
+        A run that its owner has lost track of is not named, so its lease runs out and somebody ends it.
+        """
         ...
 
     async def request_stop(self, run_id: UUID) -> Run:
