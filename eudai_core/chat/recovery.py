@@ -11,7 +11,7 @@ from eudai_core.chat.answer import LiveAnswer
 from eudai_core.chat.channels import Channels
 from eudai_core.chat.endings import Ending, Endings
 from eudai_core.contracts import Clock, Storage
-from eudai_core.errors import NotFound
+from eudai_core.errors import EudaiError, NotFound
 from eudai_core.model import EventRecord, Message, MessageStatus, Run, RunStatus
 
 __all__ = ["Recovery", "rebuild"]
@@ -59,6 +59,8 @@ class Recovery:
                 ended += await self._end(run)
             except NotFound:
                 _log.info("run %s is gone with its conversation", run.id)
+            except EudaiError as error:  # the others must not wait for this one; its lease stays run out
+                _log.warning("run %s cannot be ended now: %s", run.id, error.detail)
         return ended
 
     async def _end(self, run: Run) -> bool:

@@ -50,11 +50,15 @@ class Subscription:
             self._wake.set()
             return
         pending = [record for record in self._channel.pending() if record.seq > after]
+        before = self._seq, self._given, self._backlog
         self._mark()
         self._backlog = []
         self._seeking = True
         try:
             missed = await self._missed(after, self._seq)
+        except BaseException:
+            self._seq, self._given, self._backlog = before  # a refused resume changes nothing
+            raise
         finally:
             self._seeking = False
             self._wake.set()

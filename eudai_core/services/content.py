@@ -76,10 +76,11 @@ class Content:
             files = [await self._store(identity, project_id, upload, put) async for upload in uploads]
             if not files:
                 raise BadFile("The request holds no file. Send multipart/form-data with one part a file.")
-            kept = await self._keep(project_id, files)
         except BaseException:
             await self._discard(put)  # nothing is left behind, also when the client went away
             raise
+        # From here on the bytes stay whatever happens: a commit that is not confirmed may have named them.
+        kept = await self._keep(project_id, files)
         await self._discard([blob for blob in put if blob.key not in {file.current.blob_key for file in kept}])
         self._garbage.wake()
         for file in kept:

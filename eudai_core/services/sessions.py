@@ -24,6 +24,7 @@ class LiveSessions:
         self._storage = storage
         self._clock = clock
         self._good: dict[UUID, float] = {}
+        self._ends = 0
         self._watchers: dict[UUID, set[asyncio.Event]] = {}
 
     async def check(self, session_id: UUID) -> None:
@@ -34,6 +35,7 @@ class LiveSessions:
         """
         if self._good.get(session_id, 0.0) > self._clock.monotonic():
             return
+        ends = self._ends
         try:
             async with self._storage.unit_of_work(readonly=True) as unit:
                 session = await unit.sessions.get(session_id)
@@ -41,12 +43,15 @@ class LiveSessions:
             raise self._ended(session_id) from error
         if session.revoked_at is not None or session.expires_at <= self._clock.now():
             raise self._ended(session_id)
+        if ends != self._ends:
+            return  # some session ended meanwhile, perhaps this one: remember nothing
         if len(self._good) >= MOST:
             self._good.clear()
         self._good[session_id] = self._clock.monotonic() + REMEMBERED_S
 
     def end(self, session_id: UUID) -> None:
         """Forget a session that was revoked, and wake those who watch it."""
+        self._ends += 1
         self._good.pop(session_id, None)
         for watcher in self._watchers.get(session_id, ()):
             watcher.set()
