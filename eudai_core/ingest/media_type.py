@@ -5,6 +5,7 @@ The signatures are those of the formats' own specifications.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 __all__ = ["BINARY", "HEAD_BYTES", "PLAIN_TEXT", "sniff"]
@@ -14,6 +15,8 @@ HEAD_BYTES: Final = 4096
 BINARY: Final = "application/octet-stream"
 PLAIN_TEXT: Final = "text/plain"
 
+_DECLARED: Final = re.compile(rb"application/[A-Za-z0-9.+_-]{1,100}")
+"""What a ``mimetype`` entry may say: it becomes a header of the download."""
 _MAGIC: Final[tuple[tuple[int, bytes, str], ...]] = (
     (0, b"\x89PNG\r\n\x1a\n", "image/png"),
     (0, b"\xff\xd8\xff", "image/jpeg"),
@@ -124,9 +127,9 @@ def _zipped(extension: str, head: bytes) -> str:
     """Tell the formats that are zip archives by the names and the ``mimetype`` entry near their beginning."""
     if head[30:38] == b"mimetype":
         length = int.from_bytes(head[28:30], "little")
-        declared = head[38 + length :].split(b"PK", 1)[0]
-        if declared.isascii() and declared.startswith(b"application/"):
-            return declared.decode("ascii").strip()
+        declared = head[38 + length :].split(b"PK", 1)[0].strip()
+        if _DECLARED.fullmatch(declared):
+            return declared.decode("ascii")
     if b"[Content_Types].xml" in head or b"_rels/.rels" in head:
         for folder, _, media_type in _ZIPPED:
             if folder in head:

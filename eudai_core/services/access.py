@@ -34,4 +34,4 @@ class Access:
 
 def missing(kind: str, object_id: UUID | None) -> NotFound:
     """Return the error for an object that is not there, or not the caller's: the two look the same."""
-    return NotFound(f"There is no {kind} with the id {object_id}.")
+    return NotFound(f"There is no {kind} {object_id}.")

@@ -9,7 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from eudai_core.contracts import BlobStore, Clock, Storage
-from eudai_core.errors import BadFile, FieldError, InvalidInput, NotFound, StorageUnavailable
+from eudai_core.errors import BadFile, EudaiError, FieldError, InvalidInput, NotFound, StorageUnavailable
 from eudai_core.ids import new_id
 from eudai_core.ingest import Ingest
 from eudai_core.ingest.media_type import sniff
@@ -79,8 +79,14 @@ class Content:
         except BaseException:
             await self._discard(put)  # nothing is left behind, also when the client went away
             raise
-        # From here on the bytes stay whatever happens: a commit that is not confirmed may have named them.
-        kept = await self._keep(project_id, files)
+        # A commit that is not confirmed may have named the bytes, so only a certain refusal removes them.
+        try:
+            kept = await self._keep(project_id, files)
+        except StorageUnavailable:
+            raise
+        except EudaiError:
+            await self._discard(put)  # refused for certain, such as when the project was deleted meanwhile
+            raise
         await self._discard([blob for blob in put if blob.key not in {file.current.blob_key for file in kept}])
         self._garbage.wake()
         for file in kept:

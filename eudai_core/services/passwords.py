@@ -36,16 +36,17 @@ class Passwords:
             InvalidInput: it is shorter than 8 or longer than 1024 characters, or the hasher refuses it.
             TooManyRequests: too many passwords wait to be hashed.
         """
-        text = normalise(password)
-        if not SHORTEST <= len(text) <= LONGEST:
+        # Bounded before it is normalised: the work of that grows with the square of a run of combining marks.
+        text = normalise(password[: LONGEST + 1])
+        if len(password) > LONGEST or not SHORTEST <= len(text) <= LONGEST:
             problem = f"must have {SHORTEST} to {LONGEST} characters"
             raise InvalidInput(f"The password {problem}.", errors=(FieldError("$.password", problem),))
         return await self._work(self._first().hash, text)
 
     async def verify(self, password: str, encoded: str | None) -> bool:
         """Tell whether the password belongs to the hash; None, for an unknown user, costs the same and is False."""
-        if encoded is None:
-            await self._work(self._first().verify, normalise(password), await self._dummy_hash())
+        if encoded is None or len(password) > LONGEST:
+            await self._work(self._first().verify, normalise(password[:LONGEST]), await self._dummy_hash())
             return False
         for hasher in self._hashers:
             if hasher.recognises(encoded):

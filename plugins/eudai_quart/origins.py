@@ -33,7 +33,10 @@ def is_ours(origin: str, *, scheme: str, host: str, allowed: Collection[str]) ->
     """
     if origin.lower() in {known.lower().rstrip("/") for known in allowed}:
         return True
-    parts = urlsplit(origin)
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
     if parts.scheme not in {"http", "https"} or parts.path or parts.query or parts.username is not None:
         return False
     secure = scheme in {"https", "wss"}

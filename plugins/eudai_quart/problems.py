@@ -56,6 +56,7 @@ _OWN_WORDS: Final[Mapping[int, tuple[str, str]]] = {
     416: ("Range not satisfiable", "The range lies outside the file."),
 }
 """Titles and details of what the web framework refuses by itself."""
+LOGGED_CHARACTERS = 500
 _log = logging.getLogger(__name__)
 
 
@@ -163,7 +164,12 @@ def log(error: Exception) -> None:
         _log.error("request %s failed", request_id(), exc_info=error)
     elif error.code not in SILENT:
         level = logging.WARNING if status_of(error.code, error) >= 500 else logging.INFO
-        _log.log(level, "request %s refused: %s: %s", request_id(), error.code, error.detail)
+        _log.log(level, "request %s refused: %s: %s", request_id(), error.code, _one_line(error.detail))
+
+
+def _one_line(detail: str) -> str:
+    """Return a detail for the log: what a stranger wrote in it forges no line and floods nothing."""
+    return detail[:LOGGED_CHARACTERS].encode("unicode_escape").decode("ascii")
 
 
 def _type(code: str) -> str:

@@ -55,7 +55,7 @@ class Connection(TCPServer):
                 self.protocol = cast("ProtocolWrapper", self._http)
                 await self.idle_task.restart(group, self._idle_timeout)
                 await self._read_data()
-        except OSError:
+        except* OSError:
             pass  # the peer is gone: there is nobody to tell
         finally:
             await self._close()
@@ -151,6 +151,8 @@ class Connection(TCPServer):
             self._give_up_at(self.loop.time() + STALLED_S)
         try:
             await super()._close()
+        except OSError:
+            pass  # the peer reset the connection: it is closed
         finally:
             if self._patience is not None:
                 self._patience.cancel()
