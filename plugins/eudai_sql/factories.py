@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Final
 from urllib.parse import quote
 
 from eudai_core.contracts import PluginContext
+from eudai_core.errors import ConfigError
 from eudai_core.settings import CoreSettings
 from eudai_sql.bus import LocalEventBus
 from eudai_sql.engines import PoolSizes
@@ -14,6 +17,8 @@ from eudai_sql.settings import DatabaseSettings
 from eudai_sql.storage import SqlStorage, open_storage
 
 __all__ = ["event_bus", "search_index", "storage"]
+
+FILE: Final = "eudai.db"
 
 
 async def storage(ctx: PluginContext) -> SqlStorage:
@@ -25,7 +30,7 @@ async def storage(ctx: PluginContext) -> SqlStorage:
         return open_storage(settings.url.reveal(), sizes, direct_url=direct_url)
     directory = ctx.settings(CoreSettings).data_dir.absolute()
     await ctx.run_blocking(_make_private, directory)
-    return open_storage(f"sqlite:///{quote(str(directory / 'eudai.db'))}", sizes)
+    return open_storage(f"sqlite:///{quote(str(directory / FILE))}", sizes)
 
 
 def search_index(ctx: PluginContext) -> SqlSearchIndex:
@@ -40,4 +45,12 @@ def event_bus(ctx: PluginContext) -> LocalEventBus:
 
 def _make_private(directory: Path) -> None:
     # What people told the server is there: others on the machine have no business in it.
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # The file too, for a directory that was there and is open to others; SQLite gives its WAL the same mode.
+        os.close(os.open(directory / FILE, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise ConfigError(
+            f"The data directory {directory} cannot be used ({error.strerror}): make it writable, or choose another "
+            "one with EUDAI_DATA_DIR or --data-dir."
+        ) from error
