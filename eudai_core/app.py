@@ -13,12 +13,16 @@ from typing import Any, Final
 from eudai_core import __version__
 from eudai_core.chat import Chat
 from eudai_core.chat.channels import Channels
+from eudai_core.chat.claims import Claims
 from eudai_core.chat.commands import Commands
 from eudai_core.chat.endings import Endings
+from eudai_core.chat.heartbeat import Heartbeat
 from eudai_core.chat.log import EventLog
 from eudai_core.chat.recovery import Recovery
+from eudai_core.chat.remote import Remote
 from eudai_core.chat.streaming import AnswerStream
 from eudai_core.chat.supervisor import Supervisor
+from eudai_core.chat.trimming import EventTrimmer
 from eudai_core.chat.turn import Turns
 from eudai_core.clock import SystemClock
 from eudai_core.context import ContextAssembler
@@ -29,11 +33,31 @@ from eudai_core.ids import new_id
 from eudai_core.ingest import INGEST_JOB, Ingest, IngestHandler
 from eudai_core.jobs import JobRunner
 from eudai_core.plugins import PluginHost
-from eudai_core.plugins.roles import BLOB_STORES, STORAGE
+from eudai_core.plugins.roles import BLOB_STORES, EVENT_BUSES, STORAGE
 from eudai_core.schema import prepare_schema, single_server
-from eudai_core.services import Access, Accounts, Content, Conversations, Models, Projects
+from eudai_core.search import REMOVAL_JOB, MessageIndexer, SearchRemoval
+from eudai_core.services import (
+    Access,
+    Accounts,
+    Administration,
+    ApiKeys,
+    Content,
+    Conversations,
+    Files,
+    Instructions,
+    Invites,
+    Models,
+    Operator,
+    Projects,
+    Search,
+    Urls,
+)
+from eudai_core.services.fetching import FETCH_JOB, UrlFetch
 from eudai_core.services.garbage import BLOB_JOB, BlobGarbage
+from eudai_core.services.idempotency import Idempotency
+from eudai_core.services.intake import Intake
 from eudai_core.services.notices import Notices
+from eudai_core.services.user_events import UserEvents
 from eudai_core.settings import CoreSettings
 
 __all__ = ["Application"]
@@ -65,30 +89,56 @@ class Application:
         host, storage, clock = self.host, self.storage, self.clock
         notices = self._notices = Notices(host, clock)
         access = Access(host)
-        blobs = host.find(BLOB_STORES)
-        garbage = BlobGarbage(blobs, clock, self.jobs.wake)
+        garbage = BlobGarbage(storage, host.find(BLOB_STORES), clock, self.jobs.wake)
         self.jobs.add(BLOB_JOB, garbage)
-        ingest = Ingest(host, self.jobs)
+        removal = SearchRemoval(host, clock, self.jobs.wake)
+        self.jobs.add(REMOVAL_JOB, removal)
         self.jobs.add(INGEST_JOB, IngestHandler(host, notices))
         self.models = Models(host, clock, self.core)
-        self.accounts = Accounts(host, storage, clock, self.core)
+        self.idempotency = Idempotency(storage, clock)
+        self.user_events = UserEvents(host.one(EVENT_BUSES))
+        notices.listen(self.user_events.hear)
+        self._wire_accounts(garbage)
         self.projects = Projects(storage, access, clock, notices, garbage)
-        self.content = Content(
-            storage,
-            blobs,
-            ingest,
-            self.projects,
-            clock,
-            notices,
-            garbage,
-            max_upload_mb=self.core.max_upload_mb,
+        self.content = self._content(notices, garbage, removal)
+        self.conversations = Conversations(host, storage, access, self.projects, clock, notices, removal)
+        self.search = Search(host, storage, access, self.projects)
+        self.indexer = MessageIndexer(host, storage, clock)
+        notices.listen(self.indexer.hear)
+
+    def _content(self, notices: Notices, garbage: BlobGarbage, removal: SearchRemoval) -> Content:
+        host, storage, projects, clock = self.host, self.storage, self.projects, self.clock
+        intake = Intake(host.find(BLOB_STORES), most_mb=self.core.max_upload_mb)
+        ingest = Ingest(clock, self.jobs)
+        self.jobs.add(FETCH_JOB, UrlFetch(host, storage, intake, ingest, notices))
+        return Content(
+            Files(storage, intake, ingest, projects, clock, notices, garbage, removal),
+            Urls(storage, projects, clock, notices, garbage, removal),
+            Instructions(storage, projects, clock),
         )
-        self.conversations = Conversations(host, storage, access, self.projects, clock, notices)
+
+    def _wire_accounts(self, garbage: BlobGarbage) -> None:
+        host, storage, clock = self.host, self.storage, self.clock
+        self.accounts = Accounts(host, storage, clock, self.core, self._notices, garbage)
+        changes = self.accounts.changes
+        self.api_keys = ApiKeys(storage, clock, changes)
+        self.invites = Invites(storage, clock)
+        self.operator = Operator(storage, clock, self.accounts.passwords, changes, self._notices)
+        self.administration = Administration(host, self.operator, self.invites, self.models)
 
     def _wire_chat(self) -> None:
         storage, clock, core = self.storage, self.clock, self.core
-        channels = Channels(storage, clock, self.instance, tick_ms=core.stream_tick_ms, lease_s=core.run_lease_s)
-        endings = Endings(storage, clock, self._notices)
+        self._remote = Remote(self.host.one(EVENT_BUSES), self.instance, alone=storage.single_process)
+        channels = Channels(
+            storage,
+            clock,
+            self.instance,
+            tick_ms=core.stream_tick_ms,
+            lease_s=core.run_lease_s,
+            tell=self._remote.tell_log,
+        )
+        endings = Endings(storage, channels, clock, self._notices)
+        lease_s = core.run_lease_s
         turns = Turns(
             storage,
             channels,
@@ -97,27 +147,29 @@ class Application:
             AnswerStream(self.host, clock),
             endings,
             clock,
+            self.instance,
         )
         self.supervisor = Supervisor(
-            storage,
-            channels,
+            Claims(storage, self.models, clock, self.instance, lease_s=lease_s),
             turns,
+            endings,
             EventLog(storage, channels, clock),
+            Heartbeat(storage, channels, clock, self.instance, lease_s=lease_s),
             Recovery(storage, channels, endings, clock, self.instance),
-            self.models,
+            EventTrimmer(storage, clock, hours=core.event_retention_hours),
             clock,
-            self.instance,
-            lease_s=core.run_lease_s,
+            lease_s=lease_s,
         )
         self.chat = Chat(
             storage,
             self.conversations,
             self.projects,
             self.models,
-            Commands(storage, channels, clock, queue_limit=core.queue_limit),
+            Commands(storage, channels, clock, self._notices, queue_limit=core.queue_limit),
             channels,
             endings,
             self.supervisor,
+            self._remote,
             self.draining,
         )
         self._notices.listen(self.chat.hear)
@@ -153,6 +205,8 @@ class Application:
             await host.build(jobs=jobs)
             app = cls(host, jobs, instance)
             stack.callback(app.accounts.close)
+            stack.push_async_callback(app.models.aclose)
+            stack.push_async_callback(app._remote.aclose)
             if background:
                 await app._run(stack)
             yield app
@@ -169,12 +223,17 @@ class Application:
     async def _run(self, stack: AsyncExitStack) -> None:
         if self.storage.single_process:
             stack.enter_context(single_server(self.core.data_dir))
-        await prepare_schema(self.storage, self.host.migrations())
+        await prepare_schema(self.storage, self.host)
         await stack.enter_async_context(self.host.lifespans(self))
         stack.callback(self._channels.close)
+        await stack.enter_async_context(self._remote.running(self.chat))
         await self.supervisor.start()
         stack.push_async_callback(self.supervisor.close)
+        await stack.enter_async_context(self.accounts.running())
         await stack.enter_async_context(self.jobs.running())
+        await stack.enter_async_context(self.indexer.running())
+        await stack.enter_async_context(self.idempotency.running())
+        await stack.enter_async_context(self.user_events.running())
         await stack.enter_async_context(self._watching())
         stack.callback(self.draining.set)
 

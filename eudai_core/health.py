@@ -67,14 +67,19 @@ class HealthWatch:
         """Write the states of the plugins when they change, and once a minute, until cancelled."""
         written: Sequence[PluginState] = ()
         at = float("-inf")
+        failing = False
         while True:
             states = self._host.states()
             if states != written or self._clock.monotonic() - at > REPORT_AT_LEAST_S:
                 try:
                     await self.write(states)
-                    written, at = states, self._clock.monotonic()
+                    written, at, failing = states, self._clock.monotonic(), False
                 except EudaiError as error:
                     _log.debug("the states of the plugins cannot be written now: %s", error.detail)
+                except Exception:  # whatever it is, the next report may work, and nothing else depends on it
+                    if not failing:
+                        _log.exception("the states of the plugins cannot be written, and are tried again")
+                    failing = True
             await self._clock.sleep(REPORT_S)
 
     async def write(self, states: Sequence[PluginState]) -> None:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         TextExtractor,
         TokenIssuer,
         Tokenizer,
+        URLFetcher,
     )
     from eudai_core.model import (
         ContextQuery,
@@ -74,6 +75,7 @@ __all__ = [
     "eudai_register_text_extractors",
     "eudai_register_token_issuers",
     "eudai_register_tokenizers",
+    "eudai_register_url_fetchers",
     "eudai_select_model",
     "eudai_transform_context",
 ]
@@ -230,6 +232,16 @@ def eudai_register_text_extractors(register: Registrar[TextExtractor]) -> None:
 
     When and who: called once at composition. The extractor for a file is found by its media type. Returns: nothing.
     Faults: a fault marks the file as failed, with the reason. Since: 0.1.
+    """
+
+
+@hookspec(HookMode.SYNC)
+def eudai_register_url_fetchers(register: Registrar[URLFetcher]) -> None:
+    """Register URL fetchers.
+
+    When and who: called once at composition. A fetcher's name is the scheme of the addresses that it fetches:
+    ``http`` or ``https``. Returns: nothing. Faults: a fetch that raises is tried again with back-off, then the page
+    is failed, with the reason; without a fetcher it is failed at once. Since: 0.1.
     """
 
 

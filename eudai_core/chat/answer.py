@@ -8,7 +8,10 @@ from uuid import UUID
 from eudai_core.chat.frames import Frame
 from eudai_core.model import EventRecord
 
-__all__ = ["LiveAnswer", "LiveText"]
+__all__ = ["LiveAnswer", "LiveText", "Reach"]
+
+Reach = tuple[int, int]
+"""How far a text was given out: the number of its last piece, and its length in code points."""
 
 
 class LiveText:
@@ -34,6 +37,11 @@ class LiveText:
     def waiting(self) -> bool:
         """Whether something came in that was not given out."""
         return bool(self._waiting)
+
+    @property
+    def reach(self) -> Reach:
+        """How far it was given out up to now."""
+        return self.seq, len(self.text)
 
     def add(self, piece: str) -> None:
         """Take a piece from the backend."""
@@ -64,6 +72,11 @@ class LiveAnswer:
         return self.thinking, self.text
 
     @property
+    def reach(self) -> tuple[Reach, Reach]:
+        """How far both texts were given out, thinking first."""
+        return self.thinking.reach, self.text.reach
+
+    @property
     def lacks_log(self) -> bool:
         """Whether the log lacks some of what was given out."""
         return any(len(part.text) > part.logged for part in self.texts)
@@ -78,6 +91,14 @@ class LiveAnswer:
         for part in self.texts:
             part.logged = len(part.text)
         return records
+
+    def renumber(self, seq: int) -> int:
+        """Number what the log lacks anew, above ``seq``; return the last number taken."""
+        for part in self.texts:
+            if len(part.text) > part.logged:
+                seq += 1
+                part.seq, part.last = seq, None
+        return seq
 
     def _record(self, conversation_id: UUID, part: LiveText) -> EventRecord:
         payload = {

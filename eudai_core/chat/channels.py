@@ -3,28 +3,48 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from eudai_core.chat.answer import LiveText
-from eudai_core.chat.channel import HEADROOM, Channel, Order
+from eudai_core.chat.channel import HEADROOM, Channel
+from eudai_core.chat.order import Order, ordered
 from eudai_core.contracts import Clock, Storage, UnitOfWork
+from eudai_core.model import Lease
 
-__all__ = ["Channels"]
+__all__ = ["Channels", "Overtaken"]
+
+LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""The end of a lease that is over for every process, whatever its clock says."""
+
+
+class Overtaken(Exception):  # noqa: N818 -- caught where an answer ends
+    """Another process gave out numbers of the conversation, and nobody has it now: take a lease, and try again."""
 
 
 class Channels:
-    """Opens and forgets channels, and gives out what their answers collected, on one timer for all."""
+    """Opens and forgets channels, takes their leases, and gives out what their answers collected, on one timer."""
 
-    def __init__(self, storage: Storage, clock: Clock, instance: str, *, tick_ms: int, lease_s: float) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        clock: Clock,
+        instance: str,
+        *,
+        tick_ms: int,
+        lease_s: float,
+        tell: Callable[[UUID], None] | None = None,
+    ) -> None:
+        """Begin without channels; ``tell`` is called with a conversation of which the log has more."""
         self._storage = storage
         self._clock = clock
         self._instance: Final = instance
         self._tick: Final = tick_ms / 1000
-        self._lease: Final = timedelta(seconds=lease_s)
+        self._lease_s: Final = lease_s
+        self._tell: Final = None if storage.single_process else tell
         self._channels: dict[UUID, Channel] = {}
         self._dirty: set[Channel] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -50,25 +70,57 @@ class Channels:
         finally:
             channel.active -= 1
 
-    async def lease(self, channel: Channel, unit: UnitOfWork, order: Order | None = None) -> bool:
-        """Take or renew the right to number a conversation's events; False while another process has it.
+    def held(self, channel: Channel) -> bool:
+        """Return whether the lease is this process's for long enough to make a commit under it."""
+        return channel.expires - self._clock.monotonic() > self._lease_s / 2 and channel.may_number
 
-        With ``order`` it is given back when the order fails.
+    def leased(self, channel: Channel) -> bool:
+        """Return whether the lease is this process's now, so that nobody else writes to the log."""
+        return not channel.shared or channel.expires > self._clock.monotonic()
+
+    async def lease(self, channel: Channel, unit: UnitOfWork, order: Order) -> bool:
+        """Make sure that ``order`` may number events; False while another process has the conversation.
+
+        A lease that runs long enough is used as it is. One that no run of this process needs ends with its commit, so
+        that another process can make the answer at once.
         """
-        now = self._clock.now()
-        lease = await unit.conversations.lease(
-            channel.conversation_id, owner=self._instance, now=now, until=now + self._lease, headroom=HEADROOM
-        )
+        if self.held(channel):
+            return True
+        now = self._clock.monotonic()
+        seconds = self._lease_s if channel.holders or self._storage.single_process else 0.0
+        lease = await self._take(unit, channel.conversation_id, seconds)
         if lease is not None:
-            (order or channel).renew(lease)
+            order.renew(lease, now + seconds)
         return lease is not None
 
     async def hold(self, channel: Channel) -> bool:
-        """Take or renew the lease in a unit of work of its own."""
-        async with self._storage.unit_of_work() as unit:
-            held = await self.lease(channel, unit)
+        """Take the lease in a unit of work of its own; see :meth:`Channel.holding`."""
+        async with ordered(channel) as order, self._storage.unit_of_work() as unit:
+            held = await self.lease(channel, unit, order)
             await unit.commit()
         return held
+
+    async def renew(self, unit: UnitOfWork, conversation_id: UUID) -> Lease | None:
+        """Renew the lease for a running answer; tell the channel after the commit. None: another process has it."""
+        return await self._take(unit, conversation_id, self._lease_s)
+
+    async def let_go(self, unit: UnitOfWork, conversation_id: UUID) -> Lease | None:
+        """End the lease in the same commit, and return it, without further numbers; None when another has it."""
+        return await self._take(unit, conversation_id, 0.0, headroom=0)
+
+    async def finish(self, channel: Channel, unit: UnitOfWork) -> bool:
+        """End the lease in the commit of the last run that needs it; False when another process has it.
+
+        Raises:
+            Overtaken: another process had it meanwhile, and gave out higher numbers than are left here.
+        """
+        if self._storage.single_process or channel.holders > 1:
+            return True
+        channel.lapse()
+        lease = await self.let_go(unit, channel.conversation_id)
+        if lease is not None and lease.floor > channel.ceiling:
+            raise Overtaken
+        return lease is not None
 
     def feed(self, channel: Channel, part: LiveText, piece: str) -> None:
         """Take a piece of the running answer: the first one is given out at once, the others with the next tick."""
@@ -91,7 +143,7 @@ class Channels:
         if self._timer is not None:
             self._timer.cancel()
         for channel in self._channels.values():
-            channel.close()
+            channel.shut()
 
     def _on_tick(self) -> None:
         self._timer = None
@@ -100,11 +152,20 @@ class Channels:
         if waiting:
             self._timer = asyncio.get_running_loop().call_later(self._tick or 0.01, self._on_tick)
 
+    async def _take(
+        self, unit: UnitOfWork, conversation_id: UUID, seconds: float, *, headroom: int = HEADROOM
+    ) -> Lease | None:
+        now = self._clock.now()
+        until = now + timedelta(seconds=seconds) if seconds else LONG_AGO
+        return await unit.conversations.lease(
+            conversation_id, owner=self._instance, now=now, until=until, headroom=headroom
+        )
+
     async def _open(self, conversation_id: UUID) -> Channel:
         channel = self._channels.get(conversation_id)
         if channel is not None:
             return channel
-        async with self._storage.unit_of_work(readonly=True) as unit:
+        async with self._storage.unit_of_work(readonly=True, snapshot=False) as unit:
             conversation = await unit.conversations.get(conversation_id)
-        fresh = Channel(conversation_id, conversation.project_id, conversation.seq)
+        fresh = Channel(conversation_id, conversation.project_id, conversation.seq, self._tell)
         return self._channels.setdefault(conversation_id, fresh)  # somebody else may have been faster

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Final
 from uuid import UUID
 
 from eudai_core.chat import frames
-from eudai_core.chat.channel import Channel, Order
+from eudai_core.chat.ask import Accepted, Ask
+from eudai_core.chat.channel import Channel
 from eudai_core.chat.channels import Channels
-from eudai_core.chat.frames import Frame
+from eudai_core.chat.order import Order, ordered
 from eudai_core.contracts import Clock, Storage, UnitOfWork
 from eudai_core.errors import BackendBusy, Conflict, FieldError, InvalidInput, NotFound
 from eudai_core.ids import new_id
@@ -26,67 +24,18 @@ from eudai_core.model import (
     Message,
     MessageStatus,
     ModelInfo,
-    Phase,
     Run,
     Sender,
 )
 from eudai_core.services.access import missing
 from eudai_core.services.fields import check_text
+from eudai_core.services.notices import Notices
 
-__all__ = ["Accepted", "Ask", "Commands"]
+__all__ = ["Commands"]
 
 CLIENT_ID_LENGTH: Final = 255
 TITLE_LENGTH: Final = 60
 RESUMABLE: Final = frozenset({MessageStatus.STOPPED, MessageStatus.INTERRUPTED, MessageStatus.FAILED})
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """A command that is stored, with its run queued. ``position`` is how many runs stand before it."""
-
-    conversation_id: UUID
-    client_id: str | None
-    message_id: UUID
-    answer_id: UUID
-    run_id: UUID
-    position: int = 0
-
-    def ack(self) -> Frame:
-        """Return the acknowledgement, which goes to the sender alone and so has no number."""
-        return self._private("ack", {"client_id": self.client_id, "message_id": str(self.message_id)})
-
-    def queued(self) -> Frame | None:
-        """Return the place in the queue, or None when nothing stands before the run."""
-        if not self.position:
-            return None
-        return self._private("status", {"phase": str(Phase.QUEUED), "position": self.position})
-
-    def _private(self, kind: str, payload: Mapping[str, Any]) -> Frame:
-        ids = {
-            "conversation_id": str(self.conversation_id),
-            "answer_id": str(self.answer_id),
-            "run_id": str(self.run_id),
-        }
-        return Frame(kind, None, {"type": kind, **ids, **payload})
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What a client asks: a message (``content``), another version of an answer, or more of one (``target``)."""
-
-    kind: CommandKind
-    client_id: str | None = None
-    content: str = ""
-    parent: UUID | Literal["leaf"] | None = "leaf"
-    target: UUID | None = None
-    model: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def hash(self) -> str:
-        """Return the SHA-256 of all that makes two commands the same."""
-        content = [self.kind, self.content, str(self.parent), str(self.target), self.model, self.options]
-        return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +51,11 @@ class _Turn:
 class Commands:
     """Stores commands with their messages and runs, in one transaction."""
 
-    def __init__(self, storage: Storage, channels: Channels, clock: Clock, *, queue_limit: int) -> None:
+    def __init__(
+        self, storage: Storage, channels: Channels, clock: Clock, notices: Notices, *, queue_limit: int
+    ) -> None:
         self._storage = storage
+        self._notices = notices
         self._channels = channels
         self._clock = clock
         self._queue_limit: Final = queue_limit
@@ -118,7 +70,7 @@ class Commands:
         if ask.client_id is None:
             return None
         check_text("$.client_id", ask.client_id, longest=CLIENT_ID_LENGTH, shortest=1)
-        async with self._storage.unit_of_work(readonly=True) as unit:
+        async with self._storage.unit_of_work(readonly=True, snapshot=False) as unit:
             command = await unit.runs.command(conversation_id, ask.client_id)
             if command is None:
                 return None
@@ -144,7 +96,7 @@ class Commands:
     async def _accept(self, identity: Identity, conversation: Conversation, model: ModelInfo, ask: Ask) -> Accepted:
         async with self._channels.use(conversation.id) as channel:
             try:
-                async with channel.ordered() as order:
+                async with ordered(channel) as order:
                     return await self._store(identity, conversation, model, ask, channel, order)
             except (Conflict, BackendBusy):
                 # Somebody else may have stored the same client_id between our look and our insert.
@@ -164,9 +116,11 @@ class Commands:
     ) -> Accepted:
         now = self._clock.now()
         async with self._storage.unit_of_work() as unit:
-            if await unit.runs.queued(model.backend) >= self._queue_limit:
+            waiting = await unit.runs.queued(model.backend)
+            if waiting >= self._queue_limit:
                 raise BackendBusy("Too many answers are waiting. Try again in a moment.", retry_after=10)
-            conversation = await unit.conversations.get(conversation.id)  # renamed or answered meanwhile, perhaps
+            # Renamed or answered meanwhile, perhaps; from here on nobody else changes it, nor finds what to follow.
+            conversation = await unit.conversations.lock(conversation.id)
             turn = await self._turn(unit, conversation, model, ask, now)
             run = _run(identity, conversation, model, ask, turn, now)
             numbered = await self._channels.lease(channel, unit, order)
@@ -177,8 +131,12 @@ class Commands:
                 if titled:
                     order.add("title", {"title": titled}, None)
                 await unit.events.append(order.records())
-            position = await unit.runs.position(run.id)
+            position = await unit.runs.position(run.id) if waiting else 0
             await unit.commit()
+        data = {"status": "queued", "conversation_id": str(conversation.id)}
+        self._notices.tell("run", "queued", identity.user_id, run.id, data)
+        if titled:
+            self._notices.tell("conversation", "updated", identity.user_id, conversation.id)
         return Accepted(conversation.id, ask.client_id, turn.question.id, turn.answer.id, run.id, position)
 
     async def _keep(self, unit: UnitOfWork, conversation: Conversation, turn: _Turn, run: Run, ask: Ask) -> str | None:

@@ -9,10 +9,13 @@ from uuid import UUID
 
 from eudai_core.errors import EudaiError
 from eudai_core.model import EventRecord, Message, Run
+from eudai_core.services.fields import storable
 
-__all__ = ["Frame", "bot_message", "error_payload", "from_record", "user_message"]
+__all__ = ["Frame", "bot_message", "error_payload", "from_record", "numbered", "user_message"]
 
 T = TypeVar("T")
+LONGEST_S: Final = 10.0**9
+"""Seconds after which no retry is worth telling, such as a plugin's infinity."""
 _OUTSIDE: Final = frozenset({"type", "seq", "conversation_id"})
 
 
@@ -41,10 +44,14 @@ class Frame:
         return EventRecord(conversation_id, self.seq, run_id, self.type, payload)
 
 
+def numbered(kind: str, seq: int, conversation_id: str, payload: Mapping[str, Any]) -> Frame:
+    """Return the frame of a numbered event."""
+    return Frame(kind, seq, {"type": kind, "seq": seq, "conversation_id": conversation_id, **payload})
+
+
 def from_record(record: EventRecord) -> Frame:
     """Return the frame of a logged event."""
-    head = {"type": record.type, "seq": record.seq, "conversation_id": str(record.conversation_id)}
-    return Frame(record.type, record.seq, {**head, **record.payload})
+    return numbered(record.type, record.seq, str(record.conversation_id), record.payload)
 
 
 def user_message(message: Message, run: Run) -> dict[str, Any]:
@@ -76,8 +83,9 @@ def bot_message(answer: Message, run_id: UUID) -> dict[str, Any]:
 
 def error_payload(error: EudaiError) -> dict[str, Any]:
     """Return what is told, and stored, of an error; the surface adds its status number."""
-    payload: dict[str, Any] = {"code": error.code, "title": error.title, "detail": error.detail}
-    if error.retry_after is not None:
+    detail = storable(str(error.detail))
+    payload: dict[str, Any] = {"code": storable(str(error.code)), "title": storable(str(error.title)), "detail": detail}
+    if isinstance(error.retry_after, int | float) and 0 <= error.retry_after < LONGEST_S:
         payload["retry_after"] = error.retry_after
     return payload
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 from uuid import UUID
 
 from eudai_core.chat.answer import LiveAnswer
+from eudai_core.chat.channel import Channel
 from eudai_core.chat.channels import Channels
 from eudai_core.chat.endings import Ending, Endings
 from eudai_core.contracts import Clock, Storage
@@ -26,7 +27,10 @@ _log = logging.getLogger(__name__)
 
 
 class Recovery:
-    """Finds runs whose owner is gone and ends them as interrupted."""
+    """Finds runs whose owner is gone and ends them as interrupted.
+
+    Also those of this process that it let go of, because their end could not be stored in time.
+    """
 
     def __init__(self, storage: Storage, channels: Channels, endings: Endings, clock: Clock, instance: str) -> None:
         self._storage = storage
@@ -34,8 +38,10 @@ class Recovery:
         self._endings = endings
         self._clock = clock
         self._instance: Final = instance
+        self._released: set[UUID] = set()
+        """The runs of this process that went back into the queue: once each, as one may be what breaks it."""
 
-    async def sweep(self, making: Container[UUID] = (), *, at_start: bool = False) -> int:
+    async def sweep(self, making: Collection[UUID] = (), *, at_start: bool = False) -> int:
         """End what was abandoned, but not what this process is ``making``; return how many runs.
 
         At the start of the only process of a database, all runs of others are: their process is dead.
@@ -45,13 +51,18 @@ class Recovery:
             async with self._storage.unit_of_work() as unit:
                 await unit.conversations.void_leases(except_owner=self._instance)
                 await unit.commit()
-        async with self._storage.unit_of_work(readonly=True) as unit:
-            found = await unit.runs.abandoned(
-                now=self._clock.now(), except_owner=self._instance if everyone else None, limit=BATCH
-            )
-        return await self.end([run for run in found if run.id not in making])
+        known, ended = set(making), 0
+        while True:
+            async with self._storage.unit_of_work(readonly=True, snapshot=False) as unit:
+                found = await unit.runs.abandoned(
+                    now=self._clock.now(), except_owner=self._instance if everyone else None, limit=BATCH, known=known
+                )
+            ended += await self._end_all(found)
+            if len(found) < BATCH:
+                return ended
+            known.update(run.id for run in found)  # also those that could not be ended: others stand behind them
 
-    async def end(self, runs: Sequence[Run]) -> int:
+    async def _end_all(self, runs: Sequence[Run]) -> int:
         """End runs that nobody makes any more; those whose conversation another process holds are left to it."""
         ended = 0
         for run in runs:
@@ -61,23 +72,54 @@ class Recovery:
                 _log.info("run %s is gone with its conversation", run.id)
             except EudaiError as error:  # the others must not wait for this one; its lease stays run out
                 _log.warning("run %s cannot be ended now: %s", run.id, error.detail)
+            except Exception:  # a row that is odd, for one; as above
+                _log.exception("run %s cannot be ended", run.id)
         return ended
 
     async def _end(self, run: Run) -> bool:
         async with self._channels.use(run.conversation_id) as channel:
-            if not await self._channels.hold(channel):
-                return False
-            async with self._storage.unit_of_work(readonly=True) as unit:
-                if (await unit.runs.get(run.id)).status is not RunStatus.RUNNING:
+            with channel.holding():
+                if not await self._channels.hold(channel):
                     return False
-                answer = await unit.messages.get(run.answer_id)
-                events = await unit.events.of_run(run.id)
-            text, thinking = rebuild(answer, events)
-            live = LiveAnswer(answer.id, run.id, text=text, thinking=thinking)
-            ending = Ending(MessageStatus.INTERRUPTED, answer.usage, error=INTERRUPTED)
-            stored = await self._endings.finish(channel, run, answer, live, ending)
-        _log.warning("run %s was interrupted: %d characters of its answer were kept", run.id, len(text))
-        return stored is not None
+                async with self._storage.unit_of_work(readonly=True) as unit:
+                    run = await unit.runs.get(run.id)
+                    if run.status is not RunStatus.RUNNING:
+                        return False
+                    answer = await unit.messages.get(run.answer_id)
+                    events = await unit.events.of_run(run.id)
+                if channel.live(run.id) is None and self._never_began(run, events):
+                    await self._release(channel, run)
+                    return False
+                live = channel.live(run.id) or _rebuilt(run, answer, events)
+                kept_citations = answer.citations if live.text.text == answer.text else ()
+                ending = Ending(
+                    MessageStatus.INTERRUPTED, answer.usage, error=INTERRUPTED, citations=kept_citations or None
+                )
+                ended = await self._endings.finish(channel, run, answer, live, ending, owner=None)
+        if ended:
+            kept = len(live.text.text)
+            _log.warning("run %s was interrupted: %d characters of its answer were kept", run.id, kept)
+        return ended
+
+    def _never_began(self, run: Run, events: Sequence[EventRecord]) -> bool:
+        """Return whether nothing of an answer was made, so that its question can be answered after all.
+
+        What is not announced has not begun. Of what is, this process knows its own only: a claim that it was not told
+        of. One of a process that died may be what it died of.
+        """
+        if not run.announced:
+            return True
+        own = run.owner == self._instance and run.id not in self._released
+        return own and all(event.type == "user_message" for event in events)
+
+    async def _release(self, channel: Channel, run: Run) -> None:
+        """Put a run back into the queue."""
+        async with self._storage.unit_of_work() as unit:
+            await self._channels.finish(channel, unit)
+            if run.owner is not None and await unit.runs.release(run.id, owner=run.owner):
+                _log.warning("run %s had not begun and is queued once more", run.id)
+            await unit.commit()
+        self._released.add(run.id)
 
 
 def rebuild(answer: Message, events: Sequence[EventRecord]) -> tuple[str, str]:
@@ -89,3 +131,8 @@ def rebuild(answer: Message, events: Sequence[EventRecord]) -> tuple[str, str]:
             if offset <= len(text) < offset + len(content):
                 texts[event.type] = text[:offset] + content
     return texts["delta"], texts["thinking"]
+
+
+def _rebuilt(run: Run, answer: Message, events: Sequence[EventRecord]) -> LiveAnswer:
+    text, thinking = rebuild(answer, events)
+    return LiveAnswer(answer.id, run.id, text=text, thinking=thinking)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Literal
 from uuid import UUID
 
+from eudai_core.chat.ask import Accepted, Ask
 from eudai_core.chat.channels import Channels
-from eudai_core.chat.commands import Accepted, Ask, Commands
+from eudai_core.chat.commands import Commands
 from eudai_core.chat.endings import Endings
+from eudai_core.chat.remote import Remote
 from eudai_core.chat.subscription import Subscription
 from eudai_core.chat.supervisor import Supervisor
 from eudai_core.contracts import Storage
-from eudai_core.errors import Draining, FieldError, InvalidInput
+from eudai_core.errors import Draining, EudaiError, FieldError, InvalidInput
 from eudai_core.model import CommandKind, Event, Identity, Message, Run, RunStatus
 from eudai_core.services.access import missing
 from eudai_core.services.conversations import Conversations
@@ -34,6 +37,7 @@ OPTIONS: Final[Mapping[str, tuple[type, ...]]] = {
     "seed": (int,),
 }
 """What a message may set for its own turn."""
+_log = logging.getLogger(__name__)
 
 
 class Chat:
@@ -49,6 +53,7 @@ class Chat:
         channels: Channels,
         endings: Endings,
         supervisor: Supervisor,
+        remote: Remote,
         draining: asyncio.Event,
     ) -> None:
         self._storage = storage
@@ -59,7 +64,9 @@ class Chat:
         self._channels = channels
         self._endings = endings
         self._supervisor = supervisor
+        self._remote = remote
         self._draining = draining
+        self._stopping: set[asyncio.Task[None]] = set()
 
     async def send(
         self,
@@ -108,12 +115,12 @@ class Chat:
 
     async def stop(self, identity: Identity, conversation_id: UUID, *, run_id: UUID | None = None) -> None:
         """Stop a run, or all of the conversation's; what was written stays, as ``stopped``."""
-        await self._conversations.get(identity, conversation_id, action="write")
-        async with self._storage.unit_of_work(readonly=True) as unit:
+        await self._conversations.get(identity, conversation_id, action="chat")
+        async with self._storage.unit_of_work(readonly=True, snapshot=False) as unit:
             runs = await unit.runs.active(conversation_id)
         chosen = [run for run in runs if run_id in {None, run.id}]
         if run_id is not None and not chosen:
-            async with self._storage.unit_of_work(readonly=True) as unit:
+            async with self._storage.unit_of_work(readonly=True, snapshot=False) as unit:
                 if (await unit.runs.get(run_id)).conversation_id != conversation_id:
                     raise missing("run", run_id)
         for run in chosen:
@@ -135,28 +142,59 @@ class Chat:
 
     async def outcome(self, accepted: Accepted) -> tuple[Message, Message]:
         """Wait until a run has ended, however, and return its question and its answer."""
-        while True:
-            async with self._storage.unit_of_work(readonly=True) as unit:
-                run = await unit.runs.get(accepted.run_id)
-                if run.status in ENDED:
-                    question = await unit.messages.get(accepted.message_id)
-                    answer = await unit.messages.get(accepted.answer_id)
-                    self._endings.ended(run.id)
-                    return question, answer
-            await self._endings.wait(accepted.run_id, LOOK_AGAIN_S)
+        with self._endings.waiters.of(accepted.run_id) as ended:
+            while True:
+                async with self._storage.unit_of_work(readonly=True, snapshot=False) as unit:
+                    if (await unit.runs.get(accepted.run_id)).status in ENDED:
+                        question = await unit.messages.get(accepted.message_id)
+                        return question, await unit.messages.get(accepted.answer_id)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_AGAIN_S):
+                        await ended.wait()
+                ended.clear()
 
     def hear(self, event: Event) -> None:
         """Stop what runs in a conversation or project that was deleted, and end its subscriptions."""
-        if event.action != "deleted" or event.type not in {"conversation", "project"}:
+        if event.action == "deleted" and event.type in {"conversation", "project"}:
+            self.heard_of_end(event.object_id)
+            self._remote.tell_end(event.object_id)
+
+    def heard_of_log(self, conversation_id: UUID | None) -> None:
+        """Have subscribers read what another process wrote to the log, of one conversation or (None) of any."""
+        found = self._channels if conversation_id is None else (self._channels.get(conversation_id),)
+        for channel in found:
+            if channel is not None and channel.wakers and not self._channels.leased(channel):
+                channel.read_on()
+
+    def heard_of_stop(self, conversation_id: UUID, run_id: UUID) -> None:
+        """Stop a run of this process, or end a queued one whose conversation this process has."""
+        if self._supervisor.stop(run_id):
             return
+        channel = self._channels.get(conversation_id)
+        if channel is not None and self._channels.leased(channel):
+            task = asyncio.create_task(self._end_queued(run_id), name=f"stopping run {run_id}")
+            self._stopping.add(task)
+            task.add_done_callback(self._stopping.discard)
+
+    def heard_of_end(self, object_id: UUID) -> None:
+        """End the runs and subscriptions of a conversation, or of a project, that was deleted."""
         for channel in self._channels:
-            if event.object_id in {channel.conversation_id, channel.project_id}:
-                if channel.running:
-                    self._supervisor.stop(channel.answers[-1].run_id)
-                channel.close()
+            if object_id in {channel.conversation_id, channel.project_id}:
+                channel.delete()
+                if channel.making is not None:
+                    self._supervisor.stop(channel.making.run_id)
+
+    async def _end_queued(self, run_id: UUID) -> None:
+        try:
+            async with self._storage.unit_of_work(readonly=True, snapshot=False) as unit:
+                run = await unit.runs.get(run_id)
+            if run.status not in ENDED:
+                await self._stop(run, told=True)
+        except EudaiError as error:  # whoever claims the run ends it
+            _log.info("run %s cannot be stopped in the queue: %s", run_id, error.detail)
 
     async def _command(self, identity: Identity, conversation_id: UUID, ask: Ask) -> Accepted:
-        conversation = await self._conversations.get(identity, conversation_id, action="write")
+        conversation = await self._conversations.get(identity, conversation_id, action="chat")
         known = await self._commands.known(conversation_id, ask)
         if known is not None:
             return known
@@ -168,12 +206,13 @@ class Chat:
         self._supervisor.wake()
         return accepted
 
-    async def _stop(self, run: Run) -> None:
+    async def _stop(self, run: Run, *, told: bool = False) -> None:
         if self._supervisor.stop(run.id):
             return
         async with self._channels.use(run.conversation_id) as channel:
-            await self._endings.stop_queued(channel, self._channels, run)
-        self._supervisor.stop(run.id)  # it may have been claimed meanwhile
+            ended = await self._endings.stop_queued(channel, run)
+        if not self._supervisor.stop(run.id) and not ended and not told:  # it may have been claimed meanwhile
+            self._remote.tell_stop(run.conversation_id, run.id)
 
 
 def _options(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from typing import Final
 
 from eudai_core.contracts import Clock, LLMBackend
@@ -58,13 +58,18 @@ class AnswerStream:
             await self._clock.sleep(pause)
 
     async def _filtered(self, backend: LLMBackend, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
-        stream: AsyncIterator[Chunk] = backend.stream(request)
-        for stream_filter in self._host.all(STREAM_FILTERS).values():
-            stream = stream_filter.wrap(request, stream)
-        try:
+        async with AsyncExitStack() as streams:
+            stream: AsyncIterator[Chunk] = backend.stream(request)
+            _close_after(streams, stream)
+            for stream_filter in self._host.all(STREAM_FILTERS).values():
+                stream = stream_filter.wrap(request, stream)
+                _close_after(streams, stream)
             async for chunk in stream:
                 yield chunk
-        finally:
-            close = getattr(stream, "aclose", None)
-            if close is not None:
-                await close()
+
+
+def _close_after(streams: AsyncExitStack, stream: AsyncIterator[Chunk]) -> None:
+    """Have a stream closed at the end, the outermost first: a filter need not close what it reads."""
+    close = getattr(stream, "aclose", None)
+    if close is not None:
+        streams.push_async_callback(close)

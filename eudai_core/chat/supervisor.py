@@ -1,28 +1,32 @@
-"""The owner of all runs of this process: it claims them, keeps their leases, stops them, and lets them finish."""
+"""The owner of all runs of this process: it starts what was claimed, stops it, and lets it finish."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from datetime import timedelta
-from typing import Any, Final
+from contextlib import suppress
+from typing import Final
 from uuid import UUID
 
-from eudai_core.chat.channels import Channels
-from eudai_core.chat.log import EventLog
+from eudai_core import lines
+from eudai_core.chat.claims import Claims
+from eudai_core.chat.endings import Endings
+from eudai_core.chat.heartbeat import Heartbeat
+from eudai_core.chat.log import BATCH_S, EventLog
+from eudai_core.chat.loops import Loops
 from eudai_core.chat.recovery import Recovery
+from eudai_core.chat.trimming import TRIM_S, EventTrimmer
 from eudai_core.chat.turn import Turn, Turns
-from eudai_core.contracts import Clock, Storage, UnitOfWork
+from eudai_core.contracts import Clock
 from eudai_core.errors import EudaiError, NotFound
-from eudai_core.model import MessageStatus, Run
-from eudai_core.services.models import Models
+from eudai_core.model import MessageStatus
 
 __all__ = ["Supervisor"]
 
-CLAIM_LIMIT: Final = 16
 LOOK_S: Final = 1.0
 """How often the queue is looked at unasked: another process may have queued a run, or a place may be free."""
+END_S: Final = 5.0
+"""How long the ends of answers may take when the server stops: a claim under way, and then the last commits."""
 _log = logging.getLogger(__name__)
 
 
@@ -31,47 +35,45 @@ class Supervisor:
 
     def __init__(
         self,
-        storage: Storage,
-        channels: Channels,
+        claims: Claims,
         turns: Turns,
+        endings: Endings,
         log: EventLog,
+        heartbeat: Heartbeat,
         recovery: Recovery,
-        models: Models,
+        trimmer: EventTrimmer,
         clock: Clock,
-        instance: str,
         *,
         lease_s: float,
     ) -> None:
-        self._storage = storage
-        self._channels = channels
+        self._claims = claims
         self._turns = turns
+        self._endings = endings
         self._log = log
+        self._heartbeat = heartbeat
         self._recovery = recovery
-        self._models = models
-        self._clock = clock
-        self._instance: Final = instance
-        self._lease: Final = timedelta(seconds=lease_s)
+        self._trimmer = trimmer
+        self._period: Final = lease_s / 3
+        self._loops = Loops(clock)
         self._running: dict[UUID, tuple[Turn, asyncio.Task[None]]] = {}
-        self._lost: list[Run] = []
-        self._loops: list[asyncio.Task[None]] = []
+        self._claiming: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._asked = False
         self._draining = False
 
     async def start(self) -> None:
         """Begin: end what a dead process left, then claim."""
-        await self._safely("recovery", self._recovery.sweep(at_start=True))
-        period = self._lease.total_seconds() / 3
-        self._loops = [
-            asyncio.create_task(self._claiming(), name="eudai-claim"),
-            asyncio.create_task(self._log.run(), name="eudai-event-log"),
-            asyncio.create_task(self._every(period, "heartbeat", self._heartbeat), name="eudai-heartbeat"),
-            asyncio.create_task(self._every(period, "recovery", self._reap), name="eudai-recovery"),
-        ]
+        await self._loops.safely("recovery", lambda: self._recovery.sweep(at_start=True))
+        self._claiming = asyncio.create_task(self._claim_on(), name="eudai claims")
+        self._loops.every(BATCH_S, "event log", self._log.step)
+        self._loops.every(BATCH_S, "numbers", self._refill)
+        self._loops.every(self._period, "heartbeat", self.beat)
+        self._loops.every(self._period, "recovery", self.recover)
+        self._loops.every(TRIM_S, "trimming of the event log", self._trimmer.step)
 
     def wake(self) -> None:
         """A run was queued: look at once."""
+        self._asked = True
         self._wake.set()
 
     @property
@@ -80,126 +82,97 @@ class Supervisor:
         return len(self._running)
 
     def stop(self, run_id: UUID) -> bool:
-        """Stop a run of this process, keeping its text; False when it is not one."""
-        return self._cancel(run_id, MessageStatus.STOPPED)
+        """Stop a run of this process with its text kept; False when it has none of this id."""
+        found = self._running.get(run_id)
+        if found is not None:
+            found[0].stop(MessageStatus.STOPPED)
+        return found is not None
+
+    async def beat(self) -> None:
+        """Renew the leases of what runs."""
+        await self._heartbeat.beat([turn for turn, _ in self._running.values()])
+
+    async def _refill(self) -> None:
+        """Take more numbers for answers of very many pieces, before they run out."""
+        await self._heartbeat.beat(self._heartbeat.low(turn for turn, _ in self._running.values()))
+
+    async def recover(self) -> None:
+        """End what nobody makes any more."""
+        await self._recovery.sweep(self._running)
 
     async def drain(self, grace: float) -> None:
-        """Claim nothing more, wait up to ``grace`` seconds for the running answers, then interrupt them."""
+        """Claim nothing more, wait up to ``grace`` seconds for the running answers, then interrupt them.
+
+        What was claimed and not begun goes back into the queue. Ends some seconds after ``grace`` at the latest, also
+        when the storage is down or a backend does not let itself be stopped.
+        """
         self._draining = True
         self._wake.set()
-        try:
-            async with asyncio.timeout(grace):
-                await self._idle.wait()
-        except TimeoutError:
-            _log.warning("%d answers did not end in time and are interrupted", len(self._running))
-        for run_id in list(self._running):
-            self._cancel(run_id, MessageStatus.INTERRUPTED)
-        await self._idle.wait()
+        await self._claimed()
+        for turn, _ in self._running.values():
+            turn.recalled = True
+        if await self._ended(grace):
+            return
+        _log.warning("%d answers did not end in time and are interrupted", len(self._running))
+        self._endings.hurry()
+        for turn, _ in list(self._running.values()):
+            turn.stop(MessageStatus.INTERRUPTED)
+        if await self._ended(END_S):
+            return
+        for run_id, (_, task) in list(self._running.items()):
+            _log.error("run %s cannot be ended in time; whoever finds its lease run out ends it", run_id)
+            task.cancel()
+        await self._ended(1.0)
 
     async def close(self) -> None:
         """Interrupt what runs, write what the log lacks, and end."""
         await self.drain(0)
-        for loop in self._loops:
-            loop.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
-        await self._log.flush(partials=True)
+        await self._loops.aclose()
+        with suppress(EudaiError):  # told already; what cannot be written now is lost, up to the last batch
+            await self._log.flush(partials=True)
 
-    def _cancel(self, run_id: UUID, why: MessageStatus) -> bool:
-        found = self._running.get(run_id)
-        if found is None:
-            return False
-        turn, task = found
-        if not turn.ending:
-            turn.stopping = why
-            turn.ending = True
-            if turn.ready:
-                task.cancel()
-        return True
+    async def _claimed(self) -> None:
+        """Wait for a claim under way."""
+        if self._claiming is None:
+            return
+        await asyncio.wait({self._claiming}, timeout=END_S)
+        self._claiming.cancel()
 
-    async def _claiming(self) -> None:
+    async def _ended(self, seconds: float) -> bool:
+        """Wait for what runs; return whether nothing runs any more."""
+        if self._running:
+            await asyncio.wait({task for _, task in self._running.values()}, timeout=seconds)
+        return not self._running
+
+    async def _claim_on(self) -> None:
         while not self._draining:
             self._wake.clear()
-            await self._safely("claim", self._claim())
-            try:
+            await self._loops.safely("claiming", self._claim)
+            with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await self._wake.wait()
-            except TimeoutError:
-                continue
 
     async def _claim(self) -> None:
-        async with self._storage.unit_of_work(readonly=True) as unit:
-            if not await unit.runs.queued():
-                return
-        capacity = {(model.backend, model.host): model.capacity for model in await self._models.available()}
-        now = self._clock.now()
-        async with self._storage.unit_of_work() as unit:
-            runs = await unit.runs.claim(
-                owner=self._instance, now=now, until=now + self._lease, capacity=capacity, limit=CLAIM_LIMIT
-            )
-            await unit.commit()
+        asked, self._asked = self._asked, False
+        runs = await self._claims.take(look_first=not asked)
+        if self._draining:
+            await self._claims.put_back(runs)
+            return
         for run in runs:
-            self._start(Turn(run))
-
-    def _start(self, turn: Turn) -> None:
-        task = asyncio.create_task(self._make(turn), name=f"eudai-run-{turn.run.id}")
-        self._running[turn.run.id] = (turn, task)
-        self._idle.clear()
+            turn = Turn(run)
+            if run.stop_requested:  # while it was queued: it ends before it begins
+                turn.stop(MessageStatus.STOPPED)
+            self._running[run.id] = turn, asyncio.create_task(self._make(turn), name=f"run {run.id}")
 
     async def _make(self, turn: Turn) -> None:
+        lines.begin(run=turn.run.id, user=turn.run.user_id)
         try:
-            if not await self._turns.run(turn):
-                self._lost.append(turn.run)
-        except asyncio.CancelledError:
-            self._lost.append(turn.run)  # stopped before its first step: recovery ends it from the log
-        except Exception:  # whatever it is, the run must not stay "running" for ever: recovery ends it
+            if not await self._turns.run(turn) and not turn.lost:
+                await self._claims.put_back([turn.run])
+        except NotFound:
+            _log.info("run %s is gone with its conversation", turn.run.id)
+        except Exception:  # whatever it is, the others go on; recovery ends the run when its lease has run out
             _log.exception("run %s broke down", turn.run.id)
-            self._lost.append(turn.run)
         finally:
             del self._running[turn.run.id]
-            if not self._running:
-                self._idle.set()
             self._wake.set()
-
-    async def _heartbeat(self) -> None:
-        if not self._running:
-            return
-        until = self._clock.now() + self._lease
-        async with self._storage.unit_of_work() as unit:
-            stops = await unit.runs.heartbeat(list(self._running), owner=self._instance, until=until)
-            for turn, _ in list(self._running.values()):
-                await self._renew(turn, unit)
-            await unit.commit()
-        for run_id in stops:
-            self.stop(run_id)
-
-    async def _renew(self, turn: Turn, unit: UnitOfWork) -> None:
-        channel = self._channels.get(turn.run.conversation_id)
-        if channel is None or channel.closed:
-            return
-        try:
-            await self._channels.lease(channel, unit)
-        except NotFound:  # another process deleted the conversation
-            channel.close()
-            self.stop(turn.run.id)
-
-    async def _reap(self) -> None:
-        lost, self._lost = self._lost, []
-        try:
-            await self._recovery.end(lost)
-        except BaseException:
-            self._lost += lost
-            raise
-        await self._recovery.sweep(self._running)
-
-    async def _every(self, seconds: float, name: str, step: Any) -> None:
-        while True:
-            await self._clock.sleep(seconds)
-            await self._safely(name, step())
-
-    async def _safely(self, name: str, step: Coroutine[Any, Any, object]) -> None:
-        try:
-            await step
-        except EudaiError as error:
-            _log.warning("%s: %s: %s; trying again", name, error.title, error.detail)
-        except Exception:  # the loops of the supervisor outlive every fault
-            _log.exception("%s failed; trying again", name)

@@ -13,9 +13,9 @@ import click
 
 if TYPE_CHECKING:
     from eudai_core.contracts import Storage
-    from eudai_core.plugins import PluginHost
+    from eudai_core.plugins import PluginHost, Role
 
-__all__ = ["NoJobs", "opened_storage", "print_json", "print_table", "quiet", "run_async"]
+__all__ = ["NoJobs", "opened_host", "opened_storage", "print_json", "print_table", "quiet", "run_async"]
 
 T = TypeVar("T")
 
@@ -38,6 +38,20 @@ class NoJobs:
 
 
 @asynccontextmanager
+async def opened_host(host: PluginHost, *roles: Role[Any]) -> AsyncGenerator[PluginHost]:
+    """Build the objects of some roles of a composed host, and nothing else, and close them at the end.
+
+    Raises:
+        ConfigError: a required one is not there, or its plugin failed.
+    """
+    try:
+        await host.build(jobs=NoJobs(), roles=roles)
+        yield host
+    finally:
+        await host.aclose()
+
+
+@asynccontextmanager
 async def opened_storage(host: PluginHost) -> AsyncGenerator[Storage]:
     """Build the storage of a composed host, and nothing else, and close it at the end.
 
@@ -46,11 +60,8 @@ async def opened_storage(host: PluginHost) -> AsyncGenerator[Storage]:
     """
     from eudai_core.plugins import STORAGE
 
-    try:
-        await host.build(jobs=NoJobs(), roles=(STORAGE,))
+    async with opened_host(host, STORAGE):
         yield host.one(STORAGE)
-    finally:
-        await host.aclose()
 
 
 def print_json(value: object) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
+from uuid import UUID
 
 from eudai_core.context.assembly import Assembly, AssemblyRequest, SourceReport
 from eudai_core.context.branch import Branch, build_branch, recorded_user, turns_of
@@ -16,7 +17,7 @@ from eudai_core.context.pieces import EVIDENCE, Piece, asked, spoken
 from eudai_core.context.prefix import compare
 from eudai_core.context.records import make_record, make_summary
 from eudai_core.context.render import rules_segment
-from eudai_core.contracts import Documents, Storage
+from eudai_core.contracts import Storage, UnitOfWork
 from eudai_core.model import Budget, ContextQuery, ContextRecord, HistoryTurn, Segment, SegmentKind, Stability
 from eudai_core.plugins import CONTEXT_BUDGETERS, TOKENIZERS, PluginHost
 from eudai_core.text import query_terms
@@ -62,7 +63,7 @@ class ContextAssembler:
             request.model.window, request.max_answer_tokens or request.model.max_answer_tokens, calibrated=False
         )
         known = await self._known(request, counter)
-        query = _query(request, known, budget)
+        query = await host.run_blocking(_query, request, known, budget)
         offers = await ask_sources(host, query)
         ranked = await rank(host, query, offers.segments)
         material = _material(request, known, budget, ranked)
@@ -81,7 +82,7 @@ class ContextAssembler:
             records = dict(await work.contexts.of_messages(answers)) if answers else {}
             hashes = {item.sha256 for record in records.values() for item in record.user}
             texts = await work.contexts.texts(sorted(hashes)) if hashes else {}
-            gone = await _gone(work.documents, request, list(records.values()))
+            gone = await _gone(work, request.project.id, list(records.values()))
         own = records.pop(request.answer_id, None)
         build = partial(build_branch, turns, records, texts, counter.count, gone=gone)
         branch = replace(await self._host.run_blocking(build), older=len(every) - len(turns), unanswered=unanswered)
@@ -91,17 +92,16 @@ class ContextAssembler:
         return _Known(branch.seen_from(own), own, tuple(p for p in pieces if p.record.kind is not SegmentKind.QUESTION))
 
 
-async def _gone(documents: Documents, request: AssemblyRequest, records: Sequence[ContextRecord]) -> frozenset[str]:
-    """Return the ids of files that earlier turns quote and that are deleted since: they must vanish at once."""
-    quoted = {
-        item.origin.id
-        for record in records
-        for item in record.user
-        if item.kind in EVIDENCE and item.origin.type == "file"
-    }
-    if not quoted:
-        return frozenset()
-    return frozenset(quoted - {str(file.id) for file in await documents.all_files(request.project.id)})
+async def _gone(work: UnitOfWork, project_id: UUID, records: Sequence[ContextRecord]) -> frozenset[str]:
+    """Return the ids of files and pages that earlier turns quote and that are deleted since: they vanish at once."""
+    quoted = {(item.origin.type, item.origin.id) for record in records for item in record.user if item.kind in EVIDENCE}
+    files = {key for kind, key in quoted if kind == "file"}
+    if files:
+        files -= {str(file.id) for file in await work.documents.all_files(project_id)}
+    pages = {key for kind, key in quoted if kind == "url"}
+    if pages:
+        pages -= {str(page.id) for page in await work.urls.all(project_id)}
+    return frozenset(files | pages)
 
 
 def _recent(turns: Sequence[HistoryTurn], characters: int) -> list[HistoryTurn]:

@@ -9,13 +9,16 @@ from eudai_core.contracts.blobs import (
     BlobStore,
 )
 from eudai_core.contracts.bus import (
+    MISSED,
     EventBus,
 )
 from eudai_core.contracts.clock import (
     Clock,
 )
 from eudai_core.contracts.content import (
+    FetchedPage,
     TextExtractor,
+    URLFetcher,
 )
 from eudai_core.contracts.context import (
     Chunker,
@@ -33,6 +36,7 @@ from eudai_core.contracts.health import (
 )
 from eudai_core.contracts.jobs import (
     JobHandler,
+    JobPostponed,
     JobQueue,
 )
 from eudai_core.contracts.llm import (
@@ -53,22 +57,40 @@ from eudai_core.contracts.search import (
     SearchIndex,
 )
 from eudai_core.contracts.storage import (
+    Answers,
+    ApiKeys,
     Contexts,
     Conversations,
     Documents,
     Events,
+    Invites,
     Jobs,
+    Loading,
+    LoginFailures,
     Messages,
+    OffersSql,
     PluginStates,
+    PortableDatabase,
+    PortableStorage,
     Projects,
+    Row,
+    RowSource,
     Runs,
     Sessions,
+    SigningKeys,
+    Snapshot,
+    Sql,
     Storage,
+    TableShape,
     UnitOfWork,
+    Urls,
     Users,
 )
 
 __all__ = [
+    "MISSED",
+    "Answers",
+    "ApiKeys",
     "Authenticator",
     "BlobStore",
     "Chunker",
@@ -83,31 +105,47 @@ __all__ = [
     "Events",
     "Exporter",
     "Factory",
+    "FetchedPage",
     "Fit",
     "HealthCheck",
     "HealthCheckRegistrar",
+    "Invites",
     "JobHandler",
+    "JobPostponed",
     "JobQueue",
     "JobRegistrar",
     "Jobs",
     "LLMBackend",
+    "Loading",
+    "LoginFailures",
     "Messages",
     "MigrationRegistrar",
+    "OffersSql",
     "PasswordHasher",
     "Plugin",
     "PluginContext",
     "PluginStates",
+    "PortableDatabase",
+    "PortableStorage",
     "Projects",
     "Registrar",
+    "Row",
+    "RowSource",
     "Runs",
     "SearchIndex",
     "Sessions",
     "SettingsRegistrar",
+    "SigningKeys",
+    "Snapshot",
+    "Sql",
     "Storage",
     "StreamFilter",
+    "TableShape",
     "TextExtractor",
     "TokenIssuer",
     "Tokenizer",
+    "URLFetcher",
     "UnitOfWork",
+    "Urls",
     "Users",
 ]

@@ -11,7 +11,11 @@ __all__ = ["Authenticator", "PasswordHasher", "TokenIssuer"]
 
 @runtime_checkable
 class Authenticator(Protocol):
-    """Turns credentials into an identity. Revocation is checked by the host for identities with a session."""
+    """Turns credentials into an identity: who it is, and by which session or key, or by neither.
+
+    The host looks up what the identity rests on: one whose session or key has ended, or whose user is disabled or
+    gone, is refused, and what the user may do is what storage says now. ``scopes`` given here can only narrow that.
+    """
 
     async def authenticate(self, credentials: Credentials) -> Identity | None:
         """Return who it is, or None when credentials of this kind are not this authenticator's.
@@ -33,7 +37,10 @@ class TokenIssuer(Protocol):
 
 @runtime_checkable
 class PasswordHasher(Protocol):
-    """Hashes passwords; synchronous and slow by intent: the host runs it in a bounded pool of its own."""
+    """Hashes passwords; synchronous and slow by intent: the host runs it in a bounded pool of its own.
+
+    Passwords come in Unicode's form NFKC, so that every keyboard gives the same characters; they may hold any others.
+    """
 
     def recognises(self, encoded: str) -> bool:
         """Tell whether ``encoded`` is a hash of this kind."""
@@ -52,5 +59,5 @@ class PasswordHasher(Protocol):
         ...
 
     def needs_rehash(self, encoded: str) -> bool:
-        """Tell whether the hash was made with weaker parameters than today's."""
+        """Tell whether the hash was made with other parameters than today's."""
         ...

@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
+from eudai_core.errors import EudaiError
 from eudai_core.model import Job
 
-__all__ = ["JobHandler", "JobQueue"]
+__all__ = ["JobHandler", "JobPostponed", "JobQueue"]
+
+
+class JobPostponed(EudaiError):  # noqa: N818 -- it says what happened, and is no error
+    """Raised by a handler whose time has not come: it is asked again in ``retry_after`` seconds; no try is counted."""
+
+    def __init__(self, detail: str, *, retry_after: float) -> None:
+        """Say why, and for how long."""
+        super().__init__(detail, retry_after=retry_after)
+        self.seconds = retry_after
 
 
 @runtime_checkable
@@ -18,6 +28,7 @@ class JobHandler(Protocol):
         """Do the job; what it raises is kept as the job's error and tried again with back-off, a few times.
 
         Raises:
+            JobPostponed: not now.
             EudaiError: with ``retry_after`` to choose when to try again.
         """
         ...

@@ -13,7 +13,7 @@ from eudai_core.contracts import TextExtractor
 from eudai_core.errors import BadFile, NotFound, StorageUnavailable, Unavailable
 from eudai_core.ingest.extraction import DEFAULT_LIMITS, ExtractionLimits, extract
 from eudai_core.ingest.joining import JoinedText, join
-from eudai_core.model import DocumentVersion, FileRecord, Passage
+from eudai_core.model import DocumentVersion, Passage
 from eudai_core.plugins import PluginHost
 from eudai_core.plugins.roles import BLOB_STORES, CHUNKERS, TEXT_EXTRACTORS, TOKENIZERS
 
@@ -49,8 +49,8 @@ class DocumentReader:
         self._host = host
         self._limits = limits
 
-    async def read(self, file: FileRecord, version: DocumentVersion) -> Reading:
-        """Return the text, passages and tokens of a version.
+    async def read(self, name: str, version: DocumentVersion) -> Reading:
+        """Return the text, passages and tokens of a version of the document that people know by ``name``.
 
         Raises:
             BadFile: it cannot be read, now or later, with the reason.
@@ -67,11 +67,11 @@ class DocumentReader:
             # would switch the type off for everybody.
             blocks = await extract(extractor.target, path, self._limits)
         joined = await self._host.run_blocking(join, blocks)
-        return await self._host.run_blocking(self._cut, joined, file.filename, version.media_type)
+        return await self._host.run_blocking(self._cut, joined, name, version.media_type)
 
-    async def cut(self, text: str, file: FileRecord, version: DocumentVersion) -> Reading:
+    async def cut(self, text: str, name: str, version: DocumentVersion) -> Reading:
         """Return the passages of a text that was read before."""
-        return await self._host.run_blocking(self._cut, JoinedText(text), file.filename, version.media_type)
+        return await self._host.run_blocking(self._cut, JoinedText(text), name, version.media_type)
 
     def _cut(self, joined: JoinedText, name: str, media_type: str) -> Reading:
         """Runs in a thread."""

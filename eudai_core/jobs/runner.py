@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from eudai_core import lines
 from eudai_core.contracts import Clock, JobHandler, Storage
 from eudai_core.errors import EudaiError, Unavailable
 from eudai_core.ids import new_id
@@ -151,15 +152,17 @@ class JobRunner:
         """Claim what there is room for; return the seconds after which to look again, 0 when something is due."""
         kinds = self._handlers.kinds()
         room = CONCURRENCY - len(self._running)
-        if kinds and room > 0:
-            await self._claim(kinds, room)
-        if not kinds or len(self._running) >= CONCURRENCY:
+        if not kinds or room <= 0:
             return _POLL_SECONDS
-        async with self._storage.unit_of_work(readonly=True) as unit:
+        # Looking is a read; only where there is something to take, the one writer of SQLite is asked for.
+        async with self._storage.unit_of_work(readonly=True, snapshot=False) as unit:
             due = await unit.jobs.next_due(kinds)
         if due is None:
             return _POLL_SECONDS
-        return min(max((due - self._clock.now()).total_seconds(), 0.0), _POLL_SECONDS)
+        wait = (due - self._clock.now()).total_seconds()
+        if wait <= 0:
+            await self._claim(kinds, room)
+        return min(max(wait, 0.0), _POLL_SECONDS)
 
     async def _claim(self, kinds: list[str], room: int) -> None:
         now = self._clock.now()
@@ -193,6 +196,7 @@ class JobRunner:
     # Working
 
     async def _do(self, job: Job) -> None:
+        lines.begin(job=job.id)
         recorded = False
         try:
             recorded = await self._work.do(job)
@@ -247,7 +251,7 @@ class JobRunner:
 
     async def _give_back(self, job_id: UUID) -> None:
         async with self._storage.unit_of_work() as unit:
-            await unit.jobs.release(job_id)
+            await unit.jobs.release(job_id, owner=self._instance)
             await unit.commit()
         self.wake()
 

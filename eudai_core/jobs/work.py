@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
-from eudai_core.contracts import Clock, JobHandler, Jobs, Storage
-from eudai_core.errors import NotFound, StorageUnavailable
+from eudai_core.contracts import Clock, JobHandler, JobPostponed, Jobs, Storage
+from eudai_core.errors import StorageUnavailable
 from eudai_core.jobs.retries import TRIES, back_off, reason_of
 from eudai_core.model import Job
 from eudai_core.plugins.roles import JOB_HANDLERS, STORAGE, Role
@@ -100,7 +101,7 @@ class Work:
     async def put_down(self, job: Job) -> bool:
         """Let others have the job; return False when that could not be recorded."""
         try:
-            await self._record(lambda jobs: jobs.release(job.id))
+            await self._record(lambda jobs: jobs.release(job.id, owner=_owner(job)))
         except StorageUnavailable:
             return False  # its lease runs out by itself
         return True
@@ -108,9 +109,16 @@ class Work:
     async def _try(self, job: Job) -> bool:
         try:
             await self._handlers.run(job)
+        except JobPostponed as later:
+            return await self._postponed(job, later)
         except Exception as error:  # handlers raise anything; here it becomes the job's outcome
             return await self._failed(job, error)
-        return await self._record(lambda jobs: jobs.finish(job.id))
+        return await self._record(lambda jobs: jobs.finish(job.id, owner=_owner(job)))
+
+    async def _postponed(self, job: Job, later: JobPostponed) -> bool:
+        _log.debug("job %s %s: postponed: %s", job.kind, job.key, later.detail)
+        due = self._clock.now() + timedelta(seconds=later.seconds)
+        return await self._record(lambda jobs: jobs.postpone(job.id, owner=_owner(job), run_after=due))
 
     async def _failed(self, job: Job, error: Exception) -> bool:
         reason = reason_of(error)
@@ -120,7 +128,7 @@ class Work:
         if job.attempts >= TRIES:
             return await self._give_up(job, reason)
         again = self._clock.now() + back_off(job.attempts, error)
-        return await self._record(lambda jobs: jobs.retry(job.id, error=reason, run_after=again))
+        return await self._record(lambda jobs: jobs.retry(job.id, owner=_owner(job), error=reason, run_after=again))
 
     async def _give_up(self, job: Job, reason: str) -> bool:
         try:
@@ -129,14 +137,16 @@ class Work:
             raise
         except Exception:  # handlers raise anything; the job has to end all the same
             _log.exception("job %s %s: giving up failed too", job.kind, job.key)
-        return await self._record(lambda jobs: jobs.fail(job.id, error=reason))
+        return await self._record(lambda jobs: jobs.fail(job.id, owner=_owner(job), error=reason))
 
     async def _record(self, change: Callable[[Jobs], Awaitable[None]]) -> bool:
         storage: Storage = self._host.one(STORAGE)
         async with storage.unit_of_work() as unit:
-            try:
-                await change(unit.jobs)
-            except NotFound:
-                return True  # another process had taken it over, and has done it since
+            await change(unit.jobs)
             await unit.commit()
         return True
+
+
+def _owner(job: Job) -> str:
+    """Return the process that claimed a job: this one."""
+    return job.owner or ""

@@ -1,12 +1,17 @@
 """The domain model: frozen, slotted values without behaviour. Times are UTC-aware, ids UUIDs of version 7."""
 
 from eudai_core.model.accounts import (
+    ApiKey,
     Credentials,
     Decision,
+    Failures,
     Identity,
+    Invite,
     RefreshUse,
     ResourceRef,
+    Scope,
     Session,
+    SigningKeyRecord,
     TokenPair,
     User,
 )
@@ -17,8 +22,9 @@ from eudai_core.model.content import (
     DocumentVersion,
     FileRecord,
     Instruction,
+    InstructionVersion,
     Passage,
-    SearchHit,
+    Url,
 )
 from eudai_core.model.context import (
     Budget,
@@ -37,6 +43,7 @@ from eudai_core.model.conversations import (
     CommandKind,
     Conversation,
     EventRecord,
+    Heartbeat,
     Lease,
     Message,
     MessageStatus,
@@ -45,11 +52,7 @@ from eudai_core.model.conversations import (
     Sender,
     Usage,
 )
-from eudai_core.model.events import (
-    Event,
-    Job,
-    JobState,
-)
+from eudai_core.model.events import Event, Job, JobState, StoredAnswer
 from eudai_core.model.llm import (
     ChatRequest,
     Chunk,
@@ -70,8 +73,18 @@ from eudai_core.model.projects import (
     Project,
     ProjectCounts,
 )
+from eudai_core.model.search import (
+    Highlight,
+    SearchCollection,
+    SearchDocument,
+    SearchHit,
+    SearchResult,
+    SearchScope,
+    Snippet,
+)
 
 __all__ = [
+    "ApiKey",
     "BlobInfo",
     "Block",
     "Budget",
@@ -90,12 +103,17 @@ __all__ = [
     "Done",
     "Event",
     "EventRecord",
+    "Failures",
     "FileRecord",
     "Health",
     "HealthStatus",
+    "Heartbeat",
+    "Highlight",
     "HistoryTurn",
     "Identity",
     "Instruction",
+    "InstructionVersion",
+    "Invite",
     "Job",
     "JobState",
     "Lease",
@@ -116,14 +134,23 @@ __all__ = [
     "ResourceRef",
     "Run",
     "RunStatus",
+    "Scope",
+    "SearchCollection",
+    "SearchDocument",
     "SearchHit",
+    "SearchResult",
+    "SearchScope",
     "Segment",
     "SegmentKind",
     "SegmentRecord",
     "Sender",
     "Session",
+    "SigningKeyRecord",
+    "Snippet",
     "Stability",
+    "StoredAnswer",
     "TokenPair",
+    "Url",
     "Usage",
     "User",
 ]

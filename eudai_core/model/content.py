@@ -14,8 +14,9 @@ __all__ = [
     "DocumentVersion",
     "FileRecord",
     "Instruction",
+    "InstructionVersion",
     "Passage",
-    "SearchHit",
+    "Url",
 ]
 
 
@@ -38,10 +39,10 @@ class BlobInfo:
 
 @dataclass(frozen=True, slots=True)
 class DocumentVersion:
-    """One immutable version of a file (later: of a page): its bytes, and what was read out of them.
+    """One immutable version of a file or a page: its bytes, and what was read out of them.
 
-    ``text_sha256`` names the extracted text among the stored texts; ``characters`` are code points of it,
-    ``tokens`` an estimate.
+    ``owner_type`` is "file" or "url", and ``owner_id`` the id of that. ``text_sha256`` names the extracted text among
+    the stored texts; ``characters`` are code points of it, ``tokens`` an estimate.
     """
 
     id: UUID
@@ -88,6 +89,36 @@ class Instruction:
 
 
 @dataclass(frozen=True, slots=True)
+class InstructionVersion:
+    """What an instruction said in one of its versions, from ``created_at`` on."""
+
+    number: int
+    instruction_text: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """A web page that a project knows. ``title`` is the page's own; ``current`` is what was fetched last, if ever.
+
+    ``status`` and ``error`` tell how the newest fetch went, which may have left ``current`` as it was.
+    """
+
+    id: UUID
+    project_id: UUID
+    url: str
+    description: str
+    added_by: UUID
+    created_at: datetime
+    title: str = ""
+    status: DocumentStatus = DocumentStatus.PENDING
+    error: str | None = None
+    fetched_at: datetime | None = None
+    current: DocumentVersion | None = None
+    pinned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """A piece of text that an extractor found, in reading order, with its place in the original (1-based)."""
 
@@ -106,15 +137,3 @@ class Passage:
     end: int
     text: str
     heading: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SearchHit:
-    """A passage that a search found, in the version of the document (the file) that is indexed."""
-
-    document_id: UUID
-    version: int
-    name: str
-    passage: Passage
-    score: float
-    matched: tuple[str, ...] = ()

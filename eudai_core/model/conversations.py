@@ -15,6 +15,7 @@ __all__ = [
     "CommandKind",
     "Conversation",
     "EventRecord",
+    "Heartbeat",
     "Lease",
     "Message",
     "MessageStatus",
@@ -174,6 +175,14 @@ class EventRecord:
     run_id: UUID | None
     type: str
     payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """What became of leases: the runs that the owner still has, and those of them that somebody asked to stop."""
+
+    renewed: frozenset[UUID]
+    stop_requested: frozenset[UUID]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-__all__ = ["Event", "Job", "JobState"]
+__all__ = ["Event", "Job", "JobState", "StoredAnswer"]
 
 from enum import StrEnum
 
@@ -48,3 +48,17 @@ class Job:
     error: str | None = None
     owner: str | None = None
     lease_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """What a request under an idempotency key was answered; ``status`` is None while it is being answered.
+
+    ``request_hash`` is a SHA-256 of all that makes two requests the same, ``body`` the bytes of the answer.
+    """
+
+    request_hash: str
+    begun_at: datetime
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""

@@ -23,6 +23,7 @@ from eudai_core.plugins.roles import (
     TEXT_EXTRACTORS,
     TOKEN_ISSUERS,
     TOKENIZERS,
+    URL_FETCHERS,
     Role,
 )
 from eudai_core.plugins.runner import (
@@ -49,6 +50,7 @@ __all__ = [
     "TEXT_EXTRACTORS",
     "TOKENIZERS",
     "TOKEN_ISSUERS",
+    "URL_FETCHERS",
     "HookRunner",
     "PluginHost",
     "Role",

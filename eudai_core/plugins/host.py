@@ -186,6 +186,16 @@ class PluginHost:
         """Return the tables that plugins keep, in load order."""
         return self._roster.registry.migrations()
 
+    async def leave_out(self, branch: str, reason: str) -> None:
+        """Fail the plugin whose tables of ``branch`` cannot be used; one that was left out already stays so.
+
+        Raises:
+            ConfigError: it holds a required role.
+        """
+        owner = self._roster.registry.owner_of_migration(branch)
+        if owner is not None:
+            await self._objects.fail(self._roster.record(owner), reason)
+
     def states(self) -> Sequence[PluginState]:
         """Return how every plugin is doing now, also those that were left out."""
         return [

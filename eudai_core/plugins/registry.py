@@ -16,6 +16,8 @@ __all__ = ["Entry", "MigrationTaker", "ObjectTaker", "Registry", "SettingsTaker"
 
 _LATE: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 """``pkg.mod:attr``."""
+_BRANCH: Final = re.compile(r"[a-z][a-z0-9]{0,23}")
+"""Without an underscore, so that no plugin's ``p_<branch>_`` begins another's; short, for names of constraints."""
 
 
 @dataclass(slots=True, eq=False)
@@ -63,6 +65,10 @@ class Registry:
     def of(self, role: Role[Any]) -> list[Entry]:
         """Return a role's entries."""
         return [entry for entry in self._entries.values() if entry.role.hook == role.hook]
+
+    def owner_of_migration(self, branch: str) -> str | None:
+        """Return the plugin that registered a branch, or None."""
+        return self._migrations[branch][0] if branch in self._migrations else None
 
     def migrations(self) -> Sequence[MigrationSource]:
         """Return the migration sources."""
@@ -142,4 +148,9 @@ class MigrationTaker(_Taker):
         self._check_open()
         if not isinstance(source, MigrationSource):
             raise PluginError(f"a migration source is a MigrationSource, not {type(source).__name__}")
+        if not _BRANCH.fullmatch(source.branch) or source.branch == "core":
+            raise PluginError(
+                f"the migration branch {source.branch!r} cannot name tables: use up to 24 small letters and digits, "
+                "such as tally for p_tally_answers"
+            )
         self._registry.add_migration(self.owner, source)

@@ -24,6 +24,7 @@ from eudai_core.contracts import (
     TextExtractor,
     TokenIssuer,
     Tokenizer,
+    URLFetcher,
 )
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "TEXT_EXTRACTORS",
     "TOKENIZERS",
     "TOKEN_ISSUERS",
+    "URL_FETCHERS",
     "Role",
 ]
 
@@ -106,6 +108,7 @@ TOKENIZERS: Final[Role[Tokenizer]] = Role("tokenizer", "eudai_register_tokenizer
 TEXT_EXTRACTORS: Final[Role[TextExtractor]] = Role(
     "text extractor", "eudai_register_text_extractors", TextExtractor, "keyed"
 )
+URL_FETCHERS: Final[Role[URLFetcher]] = Role("URL fetcher", "eudai_register_url_fetchers", URLFetcher, "keyed")
 EXPORTERS: Final[Role[Exporter]] = Role("exporter", "eudai_register_exporters", Exporter, "keyed")
 JOB_HANDLERS: Final[Role[JobHandler]] = Role("job handler", "eudai_register_jobs", JobHandler, "keyed")
 CONTEXT_SOURCES: Final[Role[ContextSource]] = Role(
@@ -126,6 +129,7 @@ ROLES: Final[tuple[Role[Any], ...]] = (
     CONTEXT_RANKERS,
     CONTEXT_BUDGETERS,
     TEXT_EXTRACTORS,
+    URL_FETCHERS,
     EXPORTERS,
     LLM_BACKENDS,
     STREAM_FILTERS,

@@ -11,11 +11,12 @@ from eudai_core.context import context_report
 from eudai_core.contracts import Clock, Exporter, Storage
 from eudai_core.errors import FieldError, InvalidInput
 from eudai_core.ids import new_id
-from eudai_core.model import Conversation, Identity, Message, Page, ResourceRef
+from eudai_core.model import Conversation, Identity, Message, Page, ResourceRef, Scope, Sender
 from eudai_core.plugins import PluginHost
 from eudai_core.plugins.roles import EXPORTERS
-from eudai_core.services.access import Access, missing
-from eudai_core.services.fields import check_limit, check_text
+from eudai_core.search import SearchRemoval
+from eudai_core.services.access import Access, check_scope, missing
+from eudai_core.services.fields import check_limit, check_model, check_text
 from eudai_core.services.notices import Notices
 from eudai_core.services.projects import Projects
 
@@ -29,7 +30,14 @@ class Conversations:
     """Create, read, change and delete conversations."""
 
     def __init__(
-        self, host: PluginHost, storage: Storage, access: Access, projects: Projects, clock: Clock, notices: Notices
+        self,
+        host: PluginHost,
+        storage: Storage,
+        access: Access,
+        projects: Projects,
+        clock: Clock,
+        notices: Notices,
+        removal: SearchRemoval,
     ) -> None:
         self._host = host
         self._storage = storage
@@ -37,6 +45,7 @@ class Conversations:
         self._projects = projects
         self._clock = clock
         self._notices = notices
+        self._removal = removal
 
     async def create(
         self, identity: Identity, project_id: UUID, *, title: str | None = None, model: str | None = None
@@ -51,7 +60,7 @@ class Conversations:
             title=check_text("$.title", title or "", longest=TITLE_LENGTH),
             created_at=now,
             updated_at=now,
-            model=model,
+            model=check_model("$.model", model),
         )
         async with self._storage.unit_of_work() as unit:
             await unit.conversations.add(conversation)
@@ -63,7 +72,7 @@ class Conversations:
         self, identity: Identity, conversation_id: UUID, *, project_id: UUID | None = None, action: str = "read"
     ) -> Conversation:
         """Return a conversation that the caller may use; with ``project_id`` it must be that project's."""
-        async with self._storage.unit_of_work(readonly=True) as unit:
+        async with self._storage.unit_of_work(readonly=True, snapshot=False) as unit:
             conversation = await unit.conversations.get(conversation_id)
         if project_id is not None and conversation.project_id != project_id:
             raise missing("conversation", conversation_id)
@@ -75,9 +84,10 @@ class Conversations:
         self, identity: Identity, *, project_id: UUID | None = None, cursor: str | None = None, limit: int = 50
     ) -> Page[Conversation]:
         """List conversations by last change, of a project or all of the caller's."""
+        check_scope(identity, Scope.READ)
         if project_id is not None:
             await self._projects.get(identity, project_id)
-        async with self._storage.unit_of_work(readonly=True) as unit:
+        async with self._storage.unit_of_work(readonly=True, snapshot=False) as unit:
             return await unit.conversations.list(
                 identity.user_id, project_id=project_id, cursor=cursor, limit=check_limit(limit)
             )
@@ -115,13 +125,14 @@ class Conversations:
 
         Raises:
             StaleVersion: ``expected_version`` is not the stored one.
+            InvalidInput: ``active_message_id`` is no answer.
         """
         await self.get(identity, conversation_id, action="write")
         changes: dict[str, Any] = {"updated_at": self._clock.now()}
         if title is not None:
             changes["title"] = check_text("$.title", title, longest=TITLE_LENGTH)
         if model is not None:
-            changes["model"] = check_text("$.model", model, longest=TITLE_LENGTH) or None
+            changes["model"] = check_model("$.model", model)
         if active_message_id is not None:
             changes["active_message_id"] = active_message_id
         async with self._storage.unit_of_work() as unit:
@@ -129,19 +140,33 @@ class Conversations:
                 message = await unit.messages.get(active_message_id)
                 if message.conversation_id != conversation_id:
                     raise missing("message", active_message_id)
+                if message.sender is not Sender.LLM:
+                    problem = "must be an answer: the next message follows it"
+                    error = FieldError("$.active_message_id", problem)
+                    raise InvalidInput(f"active_message_id {problem}.", errors=(error,))
             # Read here, so that a turn that began meanwhile keeps the leaf that it set.
-            changed = replace(await unit.conversations.get(conversation_id), **changes)
+            changed = replace(await unit.conversations.lock(conversation_id), **changes)
             stored = await unit.conversations.update(changed, expected_version=expected_version)
             await unit.commit()
         self._notices.tell("conversation", "updated", identity.user_id, conversation_id)
         return stored
 
-    async def delete(self, identity: Identity, conversation_id: UUID) -> None:
-        """Delete a conversation with its messages and their context records."""
+    async def delete(self, identity: Identity, conversation_id: UUID, *, expected_version: int | None = None) -> None:
+        """Delete a conversation with its messages and their context records.
+
+        Raises:
+            StaleVersion: ``expected_version`` is not the stored one.
+        """
         await self.get(identity, conversation_id, action="delete")
         async with self._storage.unit_of_work() as unit:
+            if expected_version is not None:
+                # Written first, so that nobody changes it between the look at its version and its end.
+                found = await unit.conversations.get(conversation_id)
+                await unit.conversations.update(found, expected_version=expected_version)
             await unit.conversations.delete(conversation_id)
+            await self._removal.schedule(unit, conversation_id)
             await unit.commit()
+        self._removal.wake()
         self._notices.tell("conversation", "deleted", identity.user_id, conversation_id)
 
     async def message(self, identity: Identity, message_id: UUID) -> Message:

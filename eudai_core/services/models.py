@@ -18,7 +18,10 @@ __all__ = ["Models"]
 
 PREFERRED_FAMILY: Final = "deepseek"
 LIST_S: Final = 6.0
+"""How long a backend may take to list its models."""
 REMEMBERED_S: Final = 5.0
+PATIENCE_S: Final = 0.25
+"""How long a caller waits for a new list while there is an old one."""
 _log = logging.getLogger(__name__)
 
 
@@ -32,18 +35,32 @@ class Models:
         self._models: dict[str, Sequence[ModelInfo]] = {}
         self._unreachable: dict[str, str] = {}
         self._looked = float("-inf")
-        self._lock = asyncio.Lock()
+        self._known = False
+        self._look: asyncio.Task[None] | None = None
+
+    async def aclose(self) -> None:
+        """End a look that is under way."""
+        if self._look is not None:
+            self._look.cancel()
+            await asyncio.gather(self._look, return_exceptions=True)
 
     async def available(self, *, fresh: bool = False) -> tuple[ModelInfo, ...]:
         """Return the models that can be asked, language models first; remembered for a few seconds.
 
-        A backend that cannot be reached keeps the models it had: a turn for one of them then fails with the
-        backend's own error, instead of being answered by another model behind the user's back.
+        While a backend takes long to list them, those of its last answer are returned; ``fresh`` waits for the new
+        ones, and so does the first call of all. A backend that cannot be reached keeps the models it had: a turn for
+        one of them then fails with the backend's own error, instead of being answered by another model behind the
+        user's back.
         """
-        async with self._lock:
-            if fresh or self._clock.monotonic() - self._looked > REMEMBERED_S:
-                await asyncio.gather(*(self._ask(name) for name in self._host.all(LLM_BACKENDS)))
-                self._looked = self._clock.monotonic()
+        now = self._clock.monotonic()
+        if (fresh or now - self._looked > REMEMBERED_S) and (self._look is None or self._look.done()):
+            self._looked = now
+            self._look = asyncio.create_task(self._look_around(), name="models of the backends")
+        look = self._look
+        if look is not None and not look.done():
+            # Waited for, not awaited: a caller that leaves takes it from nobody else.
+            patience = None if fresh or not self._known else max(PATIENCE_S - (now - self._looked), 0)
+            await asyncio.wait({look}, timeout=patience)
         models = [model for models in self._models.values() for model in models]
         return tuple(sorted(models, key=lambda model: not model.is_language_model))
 
@@ -90,16 +107,22 @@ class Models:
                 raise BackendUnavailable(" ".join(unreachable)) from error
             raise
 
+    async def _look_around(self) -> None:
+        await asyncio.gather(*(self._ask(name) for name in self._host.all(LLM_BACKENDS)))
+        self._known = True
+
     async def _ask(self, backend: str) -> None:
         owner = self._host.owner(LLM_BACKENDS, backend)
         offered = self._host.all(LLM_BACKENDS)[backend].models
         try:
             self._models[backend] = await self._host.guard(owner, "models", offered, timeout=LIST_S)
-            self._unreachable.pop(backend, None)
         except EudaiError as error:
             if backend not in self._unreachable:
                 _log.info("backend %s offers no models now: %s", backend, error.detail)
             self._unreachable[backend] = error.detail
+        else:
+            if self._unreachable.pop(backend, None) is not None:
+                _log.info("backend %s offers its models again", backend)
 
 
 def find(available: Sequence[ModelInfo], name: str) -> ModelInfo:

@@ -15,7 +15,8 @@ __all__ = ["Passwords"]
 
 T = TypeVar("T")
 WORKERS: Final = 2
-QUEUE: Final = 32
+QUEUE: Final = 100
+"""Passwords that may be at work or wait for it: some ten seconds' worth."""
 SHORTEST: Final = 8
 LONGEST: Final = 1024
 
@@ -44,14 +45,18 @@ class Passwords:
         return await self._work(self._first().hash, text)
 
     async def verify(self, password: str, encoded: str | None) -> bool:
-        """Tell whether the password belongs to the hash; None, for an unknown user, costs the same and is False."""
-        if encoded is None or len(password) > LONGEST:
-            await self._work(self._first().verify, normalise(password[:LONGEST]), await self._dummy_hash())
+        """Tell whether the password belongs to the hash; None, for an unknown user, costs the same and is False.
+
+        Raises:
+            TooManyRequests: too many passwords wait to be verified.
+        """
+        # Made before the first answer of all, so that none of them takes longer than another.
+        nobodys = await self._dummy_hash()
+        hasher = next((one for one in self._hashers if encoded is not None and one.recognises(encoded)), None)
+        if hasher is None or encoded is None or len(password) > LONGEST:
+            await self._work(self._first().verify, normalise(password[:LONGEST]), nobodys)
             return False
-        for hasher in self._hashers:
-            if hasher.recognises(encoded):
-                return await self._work(hasher.verify, normalise(password), encoded)
-        return False
+        return await self._work(hasher.verify, normalise(password), encoded)
 
     def needs_rehash(self, encoded: str) -> bool:
         """Tell whether the hash should be made anew at this log-in."""

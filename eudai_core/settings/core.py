@@ -52,12 +52,14 @@ class CoreSettings:
     storage: str = setting("sql", "Name of the storage.")
     search_index: str = setting("sql", "Name of the search index.")
     blob_store: str = setting("local", "Name of the blob store.")
-    event_bus: str = setting("local", "Name of the event bus.")
+    event_bus: str = setting("sql", "Name of the event bus.")
     token_issuer: str = setting("jwt", "Name of what makes access tokens.")
     chunker: str = setting("paragraphs", "Name of what cuts documents into passages.")
     context_ranker: str = setting("score", "Name of what orders the parts of a prompt.")
     context_budgeter: str = setting("shares", "Name of what chooses the parts of a prompt that fit.")
-    authenticators: tuple[str, ...] = setting(("jwt",), "Names of the authenticators, in the order they are asked.")
+    authenticators: tuple[str, ...] = setting(
+        ("jwt", "api_key"), "Names of the authenticators, in the order they are asked."
+    )
     password_hashers: tuple[str, ...] = setting(
         ("bcrypt",), "Names of the password hashers: the first hashes, all verify."
     )
@@ -69,9 +71,13 @@ class CoreSettings:
     )
     run_lease_s: float = setting(15.0, "Seconds after which a silent process loses its running answers.", minimum=1)
     drain_grace_s: float = setting(20.0, "Seconds that running answers get to end when the server stops.", minimum=0)
-    queue_limit: int = setting(100, "Questions that may wait for one backend before new ones are refused.", minimum=1)
+    event_retention_hours: int = setting(
+        24, "Hours after the end of an answer that its events are kept for readers that come back.", minimum=1
+    )
+    queue_limit: int = setting(1000, "Questions that may wait for one backend before new ones are refused.", minimum=1)
     access_token_minutes: int = setting(15, "Minutes that an access token is good for.", minimum=1)
     session_days: int = setting(30, "Days after which one must sign in again.", minimum=1)
+    rate_limits: bool = setting(True, "Whether wrong passwords are answered ever later; off is for load tests.")
     log_level: Literal["debug", "info", "warning", "error"] = setting("info", "How much is logged.")
 
     def __post_init__(self) -> None:

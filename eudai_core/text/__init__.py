@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from eudai_core.text.queries import query_terms
 from eudai_core.text.sentences import sentences
+from eudai_core.text.snippets import snippet
 from eudai_core.text.stems import stem
 from eudai_core.text.terms import content_terms, tokenise
 
-__all__ = ["content_terms", "query_terms", "sentences", "stem", "tokenise"]
+__all__ = ["content_terms", "query_terms", "sentences", "snippet", "stem", "tokenise"]

@@ -16,12 +16,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal
 
 from eudai_core.text.stems import stem
 
-__all__ = ["content_terms", "tokenise"]
+__all__ = ["content_terms", "tokenise", "unspaced", "words"]
 
 _LONGEST: Final = 64
 """Letters of a word that count: what is longer is no word (encoded data), and would only bloat an index."""
@@ -48,8 +49,19 @@ _UNSPACED: Final = (
 )
 _HANGUL: Final = "\u1100-\u11ff\uac00-\ud7a3"
 _RUN: Final = re.compile(rf"([{_UNSPACED}]+)|([{_HANGUL}]+)|[^{_UNSPACED}{_HANGUL}]+")
+_HAS_UNSPACED: Final = re.compile(f"[{_UNSPACED}{_HANGUL}\uff66-\uff9f]")
 _PART: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _CAMEL: Final = re.compile(r"[a-z][A-Z]|[A-Z]{2}[a-z]|_")
+
+_STRETCH_LENGTH: Final = 256
+# Characters that never combine with what stands before them, so that a text may be normalised in parts between them.
+_STARTERS: Final = (
+    "\u0000-\u007f\u00a0\u00c0-\u024f\u0370-\u0482\u048a-\u0556\u05d0-\u05ea\u0621-\u064a\u0905-\u0939\u0e01-\u0e30"
+    "\u2010-\u2027\u3001-\u3029\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uff01-\uff5e"
+)
+_STRETCH: Final = re.compile(
+    rf"(?s:.{{1,{_STRETCH_LENGTH}}}(?=[{_STARTERS}]|\Z)|.{{{_STRETCH_LENGTH}}})",
+)
 
 _FUNCTION_WORDS: Final = (
     "a about after again all also am an and any are as at be because been before being between both but by can "
@@ -66,8 +78,18 @@ def tokenise(text: str) -> list[str]:
 
     Linear in the length of the text; about 0.2 s for a megabyte of English. The same terms whatever the platform.
     """
-    words = _ASCII_WORD.findall(text) if text.isascii() else _WORD.findall(unicodedata.normalize("NFKC", text))
+    words = _ASCII_WORD.findall(text) if text.isascii() else _WORD.findall(_normalised("NFKC", text))
     return [term for word in words for term in (_kept(word) if len(word) <= 32 else _terms(word))]
+
+
+def words(text: str) -> Iterator[tuple[int, int]]:
+    """Give where the words of a text begin and end, as they stand there."""
+    return (match.span() for match in _WORD.finditer(text))
+
+
+def unspaced(word: str) -> bool:
+    """Tell whether a word is in a script that puts no spaces between words, at least in part."""
+    return _HAS_UNSPACED.search(word) is not None
 
 
 def content_terms(text: str) -> frozenset[str]:
@@ -80,7 +102,7 @@ def _terms(word: str) -> tuple[str, ...]:
     if word.isascii():
         return _ascii_terms(word[:_LONGEST])
     # Casefolding can undo the normal form; the second NFKC restores it (Unicode 16, section 3.13.5).
-    folded = _folded(unicodedata.normalize("NFKC", word.casefold()))
+    folded = _folded(_normalised("NFKC", word.casefold()))
     if folded.isascii():
         return _prefixed(stem(folded[:_LONGEST]), folded)
     terms: list[str] = []
@@ -103,7 +125,19 @@ def _ascii_terms(word: str) -> tuple[str, ...]:
 
 def _folded(word: str) -> str:
     """Return ``word`` without diacritics and invisible characters; vowel signs of Indic scripts stay."""
-    return unicodedata.normalize("NFC", _DROPPED.sub("", unicodedata.normalize("NFD", word)))
+    return _normalised("NFC", _DROPPED.sub("", _normalised("NFD", word)))
+
+
+def _normalised(form: Literal["NFC", "NFD", "NFKC"], text: str) -> str:
+    """Return a text in a normal form, in time that is linear in its length.
+
+    Putting a run of combining marks in order takes the square of the run's length, so long texts are normalised in
+    stretches, which end before a character that combines with nothing; only in the middle of hundreds of marks, which
+    no word has, are they cut elsewhere.
+    """
+    if len(text) <= _STRETCH_LENGTH:
+        return unicodedata.normalize(form, text)
+    return "".join(unicodedata.normalize(form, stretch) for stretch in _STRETCH.findall(text))
 
 
 def _run_terms(run: re.Match[str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The default authentication: bcrypt passwords, JWT access tokens in a header or a cookie, and the ownership policy.
+"""The default authentication: bcrypt passwords, JWT access tokens, API keys, and the ownership policy.
 
 Only late names stand here: neither bcrypt nor PyJWT is imported before the host builds what it needs.
 """
@@ -17,7 +17,7 @@ __all__ = ["AuthPlugin", "plugin"]
 
 
 class AuthPlugin:
-    """Registers the password hasher ``bcrypt``, the issuer and authenticator ``jwt``, and votes on ownership."""
+    """Registers the hasher ``bcrypt``, the issuer ``jwt``, the authenticators ``jwt`` and ``api_key``; owners may."""
 
     eudai_api = (0, 1)
 
@@ -40,8 +40,9 @@ class AuthPlugin:
 
     @hookimpl
     def eudai_register_authenticators(self, register: Registrar[Authenticator]) -> None:
-        """Register ``jwt``."""
+        """Register ``jwt`` and ``api_key``."""
         register("jwt", "eudai_auth.tokens:jwt_authenticator")
+        register("api_key", "eudai_auth.api_keys:api_key_authenticator")
 
     @hookimpl
     async def eudai_authorize(self, identity: Identity, action: str, resource: ResourceRef) -> Decision | None:

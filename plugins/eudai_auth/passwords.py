@@ -1,14 +1,12 @@
 """Passwords, hashed by bcrypt (Provos and Mazières, 1999).
 
 bcrypt reads 72 bytes and no more. A longer password is refused when it is set, because a silent cut would accept
-wrong endings; hashing it down first would let stolen hashes of other sites be tried here. Passwords are normalised
-(Unicode NFKC) so that the same characters typed on another keyboard give the same bytes.
+wrong endings; hashing it down first would let stolen hashes of other sites be tried here.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Final
 
 import bcrypt
@@ -74,9 +72,9 @@ class BcryptHasher:
         return self._check(checked, encoded) and possible
 
     def needs_rehash(self, encoded: str) -> bool:
-        """Tell whether the hash is of a lower cost than new ones, or none of ours."""
+        """Tell whether the hash is of another cost than new ones, or none of ours."""
         match = _ENCODED.fullmatch(encoded)
-        return match is None or int(match[1]) < self._cost
+        return match is None or int(match[1]) != self._cost
 
     def _check(self, secret: bytes, encoded: str) -> bool:
         if self.recognises(encoded):
@@ -95,7 +93,7 @@ def bcrypt_hasher(context: PluginContext) -> BcryptHasher:
 
 def _bytes_of(password: str) -> bytes | None:
     try:
-        return unicodedata.normalize("NFKC", password).encode("utf-8")
+        return password.encode("utf-8")
     except UnicodeEncodeError:  # a lone surrogate
         return None
 

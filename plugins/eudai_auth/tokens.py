@@ -1,7 +1,7 @@
-"""Access tokens: JSON Web Tokens (RFC 7519) that carry all an identity needs, so that no look-up is made for one.
+"""Access tokens: JSON Web Tokens (RFC 7519) that say who somebody is and by which session.
 
-The same token is accepted as a bearer token and as the web cookie's value. Whether its session was revoked is the
-host's to check.
+The same token is accepted as a bearer token and as the web cookie's value. Whether the session is still good, and what
+the user may do, is the host's to look up.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from uuid import UUID
 
 import jwt
 
-from eudai_auth.keys import ALGORITHM, KeyRing, SigningKey
+from eudai_auth.keys import ALGORITHM, KeyRing
 from eudai_core.contracts import Clock, PluginContext
 from eudai_core.errors import InvalidCredentials
 from eudai_core.ids import new_id
 from eudai_core.model import Credentials, Identity, Session, User
+from eudai_core.services.signing_keys import SigningKeyNames
 from eudai_core.settings import CoreSettings, secret_key
 
 __all__ = ["LEEWAY_SECONDS", "JwtAuthenticator", "JwtIssuer", "jwt_authenticator", "jwt_issuer"]
@@ -55,9 +56,8 @@ class JwtIssuer:
             "sub": str(user.id),
             "sid": str(session.id),
             "name": user.username,
-            "adm": user.is_admin,
         }
-        key = self._keys.current
+        key = await self._keys.current()
         return jwt.encode(claims, key.secret, ALGORITHM, headers={"kid": key.kid}, sort_headers=True)
 
 
@@ -78,10 +78,10 @@ class JwtAuthenticator:
         token = credentials.value
         if credentials.scheme not in _SCHEMES or token.count(".") != 2:
             return None
-        return self._identity(self._claims(token))
+        return self._identity(await self._claims(token))
 
-    def _claims(self, token: str) -> Mapping[str, Any]:
-        key = self._keys.key_of(token)
+    async def _claims(self, token: str) -> Mapping[str, Any]:
+        key = await self._keys.key_of(token)
         if key is None:
             raise _invalid()
         try:
@@ -94,9 +94,7 @@ class JwtAuthenticator:
             if claims["typ"] != _KIND:
                 raise _invalid()
             self._check_times(claims["iat"], claims["exp"])
-            return Identity(
-                UUID(claims["sub"]), str(claims["name"]), claims["adm"] is True, session_id=UUID(claims["sid"])
-            )
+            return Identity(UUID(claims["sub"]), str(claims["name"]), session_id=UUID(claims["sid"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:  # signed by us, yet not of this shape
             raise _invalid() from error
 
@@ -109,17 +107,18 @@ class JwtAuthenticator:
 
 
 def jwt_issuer(context: PluginContext) -> JwtIssuer:
-    """Make the issuer over the server's secret key."""
+    """Make the issuer over the server's secret key and the names of the signing keys."""
     return JwtIssuer(_ring(context), context.clock)
 
 
 def jwt_authenticator(context: PluginContext) -> JwtAuthenticator:
-    """Make the authenticator over the server's secret key."""
+    """Make the authenticator over the server's secret key and the names of the signing keys."""
     return JwtAuthenticator(_ring(context), context.clock)
 
 
 def _ring(context: PluginContext) -> KeyRing:
-    return KeyRing(SigningKey.derive(secret_key(context.settings(CoreSettings))))
+    root = secret_key(context.settings(CoreSettings))
+    return KeyRing(SigningKeyNames(context.storage, context.clock, root), root, context.clock)
 
 
 def _invalid() -> InvalidCredentials:

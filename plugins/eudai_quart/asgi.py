@@ -6,12 +6,15 @@ from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 from eudai_core.settings import Settings
-from eudai_quart import guard, headers, problems
+from eudai_quart import guard, headers, idempotency, problems
 from eudai_quart.blueprints import mount_all
 from eudai_quart.body import Request
 from eudai_quart.context import Surface
+from eudai_quart.cors import Origins
+from eudai_quart.hosts import Hosts
 from eudai_quart.ids import IdConverter
 from eudai_quart.lifelines import Lifelines
+from eudai_quart.proxies import Proxies, networks
 from eudai_quart.routes import BLUEPRINTS
 from eudai_quart.settings import QuartSettings
 from eudai_quart.sockets import Socket, SocketConnection
@@ -34,12 +37,17 @@ def create_app(application: Application) -> Surface:
     app.url_map.strict_slashes = False
     # Sizes and times are bounded where they arise: bodies in eudai_quart.body, writes in eudai_quart.server.
     app.config.update(MAX_CONTENT_LENGTH=None, BODY_TIMEOUT=None, RESPONSE_TIMEOUT=None)
+    core, settings = application.core, _settings(application.host.settings)
+    pages = Origins(core.allowed_origins)
     problems.install(app)
-    guard.install(app)
-    headers.install(app)
+    guard.install(app, Hosts(settings.allowed_hosts, bound=core.host), pages)
+    headers.install(app, pages)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
-    mount_all(app, _settings(application.host.settings).grants)
+    mount_all(app, settings.grants)
+    idempotency.install(app)
+    trusted = networks(settings.trusted_proxies)
+    app.asgi_app = Proxies(app.asgi_app, trusted, settings.proxy_headers)  # type: ignore[method-assign, assignment]
 
     @app.while_serving
     async def _keep_lifelines() -> AsyncGenerator[None]:

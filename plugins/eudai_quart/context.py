@@ -8,13 +8,23 @@ from typing import TYPE_CHECKING, Final, cast
 
 from quart import Quart, current_app, g
 
+from eudai_core import lines
 from eudai_core.model import Identity
 
 if TYPE_CHECKING:
     from eudai_core.app import Application
     from eudai_quart.lifelines import Lifelines
 
-__all__ = ["Surface", "application", "caller", "lifelines", "new_request_id", "request_id", "set_caller"]
+__all__ = [
+    "Surface",
+    "application",
+    "caller",
+    "lifelines",
+    "new_request_id",
+    "request_id",
+    "set_caller",
+    "surface",
+]
 
 _request_id: Final[ContextVar[str]] = ContextVar("eudai_quart_request_id", default="-")
 
@@ -31,6 +41,7 @@ def new_request_id() -> str:
     """Begin a request: return its id, which its answer and its log lines carry."""
     value = os.urandom(8).hex()
     _request_id.set(value)
+    lines.begin(request=value)
     return value
 
 
@@ -57,6 +68,7 @@ def lifelines() -> Lifelines:
 def set_caller(identity: Identity) -> None:
     """Remember who sent the current request."""
     g.identity = identity
+    lines.add(user=identity.user_id)
 
 
 def caller() -> Identity:

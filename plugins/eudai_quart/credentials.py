@@ -27,12 +27,12 @@ _COOKIE: Final = "eudai_session"
 _LONGEST: Final = 8192
 
 
-def find(headers: Headers, *, cookie: str | None, offered: Sequence[str] = ()) -> Credentials:
+def find(headers: Headers, *, cookie: str | None, offered: Sequence[str] = (), peer: str | None = None) -> Credentials:
     """Return the credentials of a request.
 
     A bearer token goes before everything, and a request with one has no cookie. With neither, the scheme is HEADERS:
     an authenticator of a plugin may know the caller by headers that a proxy adds. ``offered`` are the subprotocols of
-    a WebSocket; ``cookie`` is the value of the web cookie.
+    a WebSocket; ``cookie`` is the value of the web cookie; ``peer`` is the address that sent the headers.
 
     Raises:
         Unauthorized: the Authorization header is of another kind or makes no sense.
@@ -42,14 +42,14 @@ def find(headers: Headers, *, cookie: str | None, offered: Sequence[str] = ()) -
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise Unauthorized("The Authorization header must be `Bearer` and a token.")
-        return _credentials("bearer", token.strip(), headers)
+        return _credentials("bearer", token.strip(), headers, peer)
     if SUBPROTOCOL in offered:
         for protocol in offered:
             if protocol.startswith(_PAIRED):
-                return _credentials("bearer", protocol.removeprefix(_PAIRED), headers)
+                return _credentials("bearer", protocol.removeprefix(_PAIRED), headers, peer)
     if cookie:
-        return _credentials("cookie", cookie, headers)
-    return _credentials(HEADERS, "", headers)
+        return _credentials("cookie", cookie, headers, peer)
+    return _credentials(HEADERS, "", headers, peer)
 
 
 def cookie_name(*, secure: bool) -> str:
@@ -69,7 +69,12 @@ def clear_cookie(response: Response, *, secure: bool) -> None:
     response.delete_cookie(cookie_name(secure=secure), path="/", secure=secure, httponly=True, samesite="Lax")
 
 
-def _credentials(scheme: str, value: str, headers: Headers) -> Credentials:
+def _credentials(scheme: str, value: str, headers: Headers, peer: str | None) -> Credentials:
     if len(value) > _LONGEST:
         raise Unauthorized("The token is too long to be one of this server's.")
-    return Credentials(scheme, value, {name.lower(): text for name, text in headers.items()})
+    texts: dict[str, str] = {}
+    for name, text in headers.items():
+        # All of what was sent (RFC 9110, section 5.3): whoever reads one of two could be made to read the wrong one.
+        lower = name.lower()
+        texts[lower] = f"{texts[lower]}, {text}" if lower in texts else text
+    return Credentials(scheme, value, texts, peer)

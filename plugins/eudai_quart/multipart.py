@@ -66,6 +66,7 @@ class _Parts:
                 if isinstance(event, Epilogue):
                     return None
                 if event is not NEED_DATA:
+                    self._note(event)
                     self._in_part = isinstance(event, File | Field) or (isinstance(event, Data) and event.more_data)
                     return event
                 self._decoder.receive_data(await anext(self._pieces, None))
@@ -74,6 +75,16 @@ class _Parts:
             raise BadFile(BROKEN, errors=(FieldError("$", "is broken"),)) from error
         except RequestEntityTooLarge as error:
             raise BadFile(BROKEN, errors=(FieldError("$", "has too many parts, or headers too long"),)) from error
+
+    def _note(self, event: Event) -> None:
+        """Hash the content, not its framing: the boundary is another one each time."""
+        digest = self._body.digest
+        if digest is None:
+            return
+        if isinstance(event, File | Field):
+            digest.part(event.name, getattr(event, "filename", ""), event.headers.get("content-type", ""))
+        elif isinstance(event, Data):
+            digest.data(event.data)
 
     async def data(self) -> AsyncIterator[bytes]:
         """Give what is left of the current part."""

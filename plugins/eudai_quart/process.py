@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from eudai_core.app import Application
 from eudai_core.errors import ModelNotFound
+from eudai_core.lines import LineFormatter
 from eudai_core.services.models import best, find
 from eudai_core.settings import CoreSettings, Settings, SettingSource
 from eudai_quart.asgi import create_app
@@ -104,9 +105,9 @@ def _say(line: str) -> None:
 
 
 def _log_to_stderr(level: str) -> None:
-    logging.basicConfig(
-        level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler])
     for chatty in ("asyncio", "hypercorn", "uvicorn", "aiosqlite", "alembic"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
 

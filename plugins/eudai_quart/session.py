@@ -2,61 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET
 
 from eudai_core.chat import Accepted, Chat, Subscription
-from eudai_core.errors import EudaiError, FieldError, InvalidInput, NotFound
+from eudai_core.errors import EudaiError, NotFound
 from eudai_quart import problems
-from eudai_quart.lifelines import Ending, Lifeline
+from eudai_quart.lifelines import Lifeline
+from eudai_quart.socket_loop import SocketLoop, Wire, event_of
 from eudai_quart.wire import events
-from eudai_quart.wire.decode import decode
 from eudai_quart.wire.encode import as_text
+from eudai_quart.wire.requests import given
 
 if TYPE_CHECKING:
     from eudai_core.model import Identity
 
-__all__ = ["MESSAGES", "WINDOW_S", "Session", "Wire"]
+__all__ = ["NOT_ALLOWED", "Session"]
 
-MESSAGES: Final = 30
-WINDOW_S: Final = 10.0
-"""A client may send MESSAGES messages in WINDOW_S seconds."""
-CLOSING: Final = {Ending.RESTART: 1012, Ending.SIGNED_OUT: 4401}
-FAULT: Final = 1011
 NOT_ALLOWED: Final = 4403
-TOO_MANY: Final = 4429
-_log = logging.getLogger(__name__)
 
 
-class Wire(Protocol):
-    """The socket itself."""
-
-    async def receive(self) -> str | bytes:
-        """Return the next message."""
-        ...
-
-    async def send(self, data: str) -> None:
-        """Send a message; returns when the peer reads fast enough."""
-        ...
-
-    async def close(self, code: int, reason: str = "") -> None:
-        """Close."""
-        ...
-
-
-class _Flood(Exception):  # noqa: N818 -- a signal from the reader to the session
-    """The client sent too many messages."""
-
-
-class Session:
+class Session(SocketLoop):
     """Reads commands and writes events until either side ends.
 
     Answers are not the session's: what it asked for goes on when it is gone.
@@ -71,39 +41,15 @@ class Session:
         subscription: Subscription,
         line: Lifeline,
     ) -> None:
-        self._wire = wire
+        super().__init__(wire, line)
         self._chat = chat
         self._identity = identity
         self._conversation_id = conversation_id
         self._subscription = subscription
-        self._line = line
-        self._times: deque[float] = deque(maxlen=MESSAGES)
+        self._client_id: str | None = None
 
-    async def run(self) -> None:
-        """Serve the socket, and close it unless the peer did."""
-        reader, writer = asyncio.create_task(self._read()), asyncio.create_task(self._write())
-        ended: set[asyncio.Future[Any]] = {reader, writer, self._line.ended}
-        try:
-            await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (reader, writer):
-                task.cancel()
-            ends = await asyncio.gather(reader, writer, return_exceptions=True)
-        code, reason = self._closing(ends)
-        await self._wire.close(code, reason)
-
-    def _closing(self, ends: Iterable[BaseException | None]) -> tuple[int, str]:
-        if self._line.ended.done():
-            ending = self._line.ended.result()
-            return CLOSING[ending], ending.value
-        for error in ends:
-            if isinstance(error, _Flood):
-                return TOO_MANY, "too many messages"
-            if isinstance(error, NotFound):
-                return NOT_ALLOWED, "the conversation was deleted"
-            if isinstance(error, Exception):
-                _log.error("A socket of conversation %s failed.", self._conversation_id, exc_info=error)
-        return FAULT, "something went wrong here"
+    def _reason(self, error: BaseException) -> tuple[int, str] | None:
+        return (NOT_ALLOWED, "the conversation was deleted") if isinstance(error, NotFound) else None
 
     async def _write(self) -> None:
         due, send = self._subscription.next, self._wire.send
@@ -111,27 +57,11 @@ class Session:
             for frame in await due():
                 await send(frame.encoded(as_text))
 
-    async def _read(self) -> None:
-        while True:
-            message = await self._wire.receive()
-            now = time.monotonic()
-            if len(self._times) == MESSAGES and now - self._times[0] < WINDOW_S:
-                raise _Flood
-            self._times.append(now)
-            await self._take(message)
-
-    async def _take(self, message: str | bytes) -> None:
-        client_id = None
-        try:
-            event = _decode(message)
-            client_id = getattr(event, "client_id", None)
-            await HANDLERS[type(event)](self, event)
-        except EudaiError as error:
-            problems.log(error)
-            await self._tell(error, client_id)
-        except Exception as error:  # a fault of ours must not end a socket that may be in the middle of an answer
-            problems.log(error)
-            await self._tell(problems.INTERNAL, client_id)
+    async def _do(self, message: str | bytes) -> None:
+        self._client_id = None
+        event: events.ClientEvent = event_of(message, events.ClientEvent)
+        self._client_id = getattr(event, "client_id", None)
+        await HANDLERS[type(event)](self, event)
 
     async def _user_message(self, event: events.UserMessage) -> None:
         accepted = await self._chat.send(
@@ -141,7 +71,7 @@ class Session:
             client_id=event.client_id,
             parent="leaf" if event.parent_id is UNSET else event.parent_id,
             model=event.model,
-            options=event.options,
+            options=given(event.options),
         )
         await self._acknowledge(accepted)
 
@@ -176,11 +106,11 @@ class Session:
         if queued is not None:
             await self._wire.send(as_text(queued.payload))
 
-    async def _tell(self, error: EudaiError, client_id: str | None) -> None:
+    async def _tell(self, error: EudaiError) -> None:
         problem = msgspec.to_builtins(problems.problem_of(error))
         payload = {**problem, "type": "error", "conversation_id": str(self._conversation_id)}
-        if client_id is not None:
-            payload["client_id"] = client_id
+        if self._client_id is not None:
+            payload["client_id"] = self._client_id
         await self._wire.send(as_text(payload))
 
 
@@ -192,11 +122,3 @@ HANDLERS: Final[Mapping[type[Any], Callable[[Session, Any], Awaitable[None]]]] =
     events.Resume: Session._resume,
     events.Ping: Session._ping,
 }
-
-
-def _decode(message: str | bytes) -> events.ClientEvent:
-    if isinstance(message, bytes):
-        problem = "must be text frames"
-        raise InvalidInput(f"Events {problem}, in JSON.", errors=(FieldError("$", problem),))
-    event: events.ClientEvent = decode(message, events.ClientEvent)
-    return event

@@ -12,7 +12,7 @@ from quart import Response, request
 
 from eudai_core.chat import Accepted, Chat, Frame, Subscription
 from eudai_core.chat.frames import bot_message
-from eudai_core.errors import NotFound
+from eudai_core.errors import Draining, NotFound
 from eudai_core.model import Identity
 from eudai_quart.lifelines import Lifelines
 from eudai_quart.wire.encode import as_event
@@ -27,8 +27,11 @@ LAST_LOOK_S: Final = 1.0
 
 async def event_stream(events: AsyncGenerator[bytes]) -> Response:
     """Return the events as an answer; what is wrong before the first one is raised here, with its own status."""
-    # A HEAD request asks for the head only; the answer to a GET would never end.
-    body = b"" if request.method == "HEAD" else _Primed(await anext(events), events)
+    first = await anext(events)
+    if request.method == "HEAD":
+        # It asks for the head only, which is that of the answer to a GET: for strangers, too.
+        await events.aclose()
+    body = b"" if request.method == "HEAD" else _Primed(first, events)
     response = Response(body, content_type="text/event-stream; charset=utf-8")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
@@ -111,7 +114,7 @@ async def _pulling(subscription: Subscription) -> AsyncIterator[_Pull]:
         done, waiting = waiting, None
         try:
             return done.result()
-        except NotFound:
+        except (Draining, NotFound):
             return None
 
     try:

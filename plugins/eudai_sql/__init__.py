@@ -16,7 +16,7 @@ __all__ = ["SqlPlugin", "plugin"]
 
 
 class SqlPlugin:
-    """Registers the storage ``sql``, the search index ``sql`` and the event bus ``local``."""
+    """Registers the storage ``sql``, the search index ``sql`` and the event buses ``sql`` and ``local``."""
 
     eudai_api = (0, 1)
 
@@ -39,8 +39,9 @@ class SqlPlugin:
 
     @hookimpl
     def eudai_register_event_buses(self, register: Registrar[EventBus]) -> None:
-        """Register ``local``."""
-        register("local", "eudai_sql.factories:event_bus")
+        """Register ``sql``, which reaches every process of the database, and ``local``, which reaches its own."""
+        register("sql", "eudai_sql.factories:event_bus")
+        register("local", "eudai_sql.factories:local_event_bus")
 
 
 plugin = SqlPlugin()

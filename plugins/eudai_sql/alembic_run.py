@@ -22,7 +22,7 @@ def upgrade(connection: sa.Connection, history: History, metadata: sa.MetaData) 
     Raises:
         ConfigError: rows would be left without their owner. SQLite does not check that while tables are rebuilt.
     """
-    command.upgrade(_config(connection, history, metadata), "head")
+    command.upgrade(_config(connection, history, metadata), history.head)
     if connection.dialect.name == "sqlite" and (
         orphans := connection.exec_driver_sql("PRAGMA foreign_key_check").all()
     ):

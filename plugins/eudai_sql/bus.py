@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-__all__ = ["LocalEventBus"]
+from eudai_core.contracts.bus import MISSED
+
+__all__ = ["LocalEventBus", "Message"]
 
 _QUEUE: Final = 1000
 """Messages that wait for one subscriber before the oldest is dropped."""
@@ -29,8 +31,18 @@ class LocalEventBus:
 
     async def publish(self, topic: str, message: Message) -> None:
         """Tell every subscriber of ``topic``; never waits for one."""
+        self.put(topic, message)
+
+    def put(self, topic: str, message: Message) -> None:
+        """Tell every subscriber of ``topic``, from code that is no coroutine."""
         for subscription in self._topics.get(topic, ()):
             subscription.put(message)
+
+    def missed(self) -> None:
+        """Tell every subscriber of every topic that messages may be missing."""
+        for subscriptions in self._topics.values():
+            for subscription in subscriptions:
+                subscription.missed()
 
     @asynccontextmanager
     async def subscribe(self, topic: str) -> AsyncIterator[AsyncIterator[Message]]:
@@ -63,11 +75,21 @@ class _Subscription:
     def __init__(self, size: int) -> None:
         self._messages: deque[Message] = deque(maxlen=size)
         self._changed = asyncio.Event()
+        self._missed = False
         self._ended = False
 
     def put(self, message: Message) -> None:
+        if self._ended:
+            return
+        # A full deque lets go of its oldest.
+        self._missed = self._missed or len(self._messages) == self._messages.maxlen
         self._messages.append(message)
         self._changed.set()
+
+    def missed(self) -> None:
+        if not self._ended:
+            self._missed = True
+            self._changed.set()
 
     def end(self) -> None:
         self._ended = True
@@ -77,9 +99,12 @@ class _Subscription:
         return self
 
     async def __anext__(self) -> Message:
-        while not self._messages:
+        while not self._messages and not self._missed:
             if self._ended:
                 raise StopAsyncIteration
             self._changed.clear()
             await self._changed.wait()
+        if self._missed:
+            self._missed = False
+            return MISSED
         return self._messages.popleft()

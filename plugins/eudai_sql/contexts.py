@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
@@ -10,15 +11,16 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from eudai_core.model import ContextRecord, Origin, SegmentKind, SegmentRecord
+from eudai_sql.owners import OWNERS
 from eudai_sql.repository import Repository
 from eudai_sql.tables import context_records as table
-from eudai_sql.tables import files
 from eudai_sql.texts import read_texts, store_texts
 from eudai_sql.transaction import Row
 
 __all__ = ["SqlContexts"]
 
-_FILE: Final = "file"
+_Document = tuple[str, UUID]
+"""A file or page: its kind and id."""
 
 _columns: Final = (
     table.c.run_id,
@@ -51,13 +53,14 @@ _ranked: Final = (
     .subquery()
 )
 _of_messages: Final = sa.select(*(_ranked.c[column.name] for column in _columns)).where(_ranked.c.rank == 1)
-# Locked, so that a file is not deleted between this and the storing of a text of it.
-_present_files: Final = (
-    sa.select(files.c.id)
-    .where(files.c.id.in_(sa.bindparam("ids", expanding=True)))
-    .order_by(files.c.id)
+# Locked, so that a document is not deleted between this and the storing of a text of it.
+_present: Final = {
+    kind: sa.select(owners.c.id)
+    .where(owners.c.id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(owners.c.id)
     .with_for_update(read=True, key_share=True)
-)
+    for kind, owners in OWNERS.items()
+}
 
 
 class SqlContexts(Repository):
@@ -68,21 +71,19 @@ class SqlContexts(Repository):
     async def put(self, record: ContextRecord, texts: Mapping[str, str]) -> None:
         """Store a record and the texts not stored yet.
 
-        The text of a file's segment belongs to the file and is erased with it; when the file is gone already, the text
-        is not stored. Every other text belongs to the conversation.
+        The text of a segment of a file or page belongs to that and is erased with it; when that is gone already, the
+        text is not stored. Every other text belongs to the conversation.
         """
         values = {column.name: getattr(record, column.name) for column in _columns}
         values |= {name: [asdict(segment) for segment in values[name]] for name in ("system", "user", "left_out")}
         await self._tx.run(_add, values)
         origins = _origins(record)
-        present = await self._present(set(origins.values()))
-        owners = []
+        present = await self._present(set().union(*origins.values()))
+        owners: list[tuple[str, UUID]] = []
         for sha256 in texts:
-            file_id = origins.get(sha256)
-            if file_id is None:
+            if sha256 not in origins:
                 owners.append((sha256, record.conversation_id))
-            elif file_id in present:
-                owners.append((sha256, file_id))
+            owners += [(sha256, document[1]) for document in origins.get(sha256, set()) & present]
         await store_texts(self._tx, {sha256: texts[sha256] for sha256, _ in owners}, owners)
 
     async def of_message(self, answer_id: UUID) -> ContextRecord | None:
@@ -101,22 +102,25 @@ class SqlContexts(Repository):
         """Return texts by hash; an erased one is missing."""
         return await read_texts(self._tx, hashes)
 
-    async def _present(self, file_ids: set[UUID]) -> set[UUID]:
-        if not file_ids:
-            return set()
-        return {row[0] for row in await self._tx.rows(_present_files, {"ids": sorted(file_ids)})}
+    async def _present(self, documents: set[_Document]) -> set[_Document]:
+        found: set[_Document] = set()
+        for kind, statement in _present.items():
+            if ids := sorted(key for other, key in documents if other == kind):
+                found.update((kind, row[0]) for row in await self._tx.rows(statement, {"ids": ids}))
+        return found
 
 
-def _origins(record: ContextRecord) -> dict[str, UUID]:
-    """Return which file each text comes from, by hash."""
-    found: dict[str, UUID] = {}
+def _origins(record: ContextRecord) -> Mapping[str, set[_Document]]:
+    """Return which files and pages each text comes from, by hash."""
+    found: defaultdict[str, set[_Document]] = defaultdict(set)
     for segment in (*record.system, *record.user, *record.left_out):
-        if segment.origin.type == _FILE:
+        if segment.origin.type in OWNERS:
             try:
-                found[segment.sha256] = UUID(segment.origin.id)
+                document = segment.origin.type, UUID(segment.origin.id)
             except ValueError:
-                # A plugin's own kind of file, with ids of its own: it belongs to the conversation.
+                # A plugin's own kind of document, with ids of its own: it belongs to the conversation.
                 continue
+            found[segment.sha256].add(document)
     return found
 
 

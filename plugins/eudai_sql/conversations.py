@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -16,19 +17,21 @@ from eudai_sql.tables import conversations as table
 from eudai_sql.tables import events, projects
 from eudai_sql.texts import erase_texts
 
-__all__ = ["SqlConversations"]
+__all__ = ["CONVERSATION_COLUMNS", "SqlConversations"]
 
 _integer: Final = sa.Integer()
-_last_seq: Final = (
-    sa.select(sa.func.coalesce(sa.func.max(events.c.seq), 0))
+# The last number in the log; where the log is empty, the one up to which it was trimmed.
+_last_seq: Final = sa.func.coalesce(
+    sa.select(sa.func.max(events.c.seq))
     .where(events.c.conversation_id == table.c.id)
     .correlate(table)
-    .scalar_subquery()
+    .scalar_subquery(),
+    table.c.trimmed_seq,
 )
-_select: Final = sa.select(
+CONVERSATION_COLUMNS: Final = (
     table.c.id,
     table.c.project_id,
-    projects.c.owner_id,
+    table.c.owner_id,
     table.c.title,
     table.c.created_at,
     table.c.updated_at,
@@ -36,16 +39,29 @@ _select: Final = sa.select(
     table.c.active_message_id,
     _last_seq,
     table.c.version,
-).join_from(table, projects, table.c.project_id == projects.c.id)
+)
+"""The columns in the order of the fields of Conversation."""
+
+_select: Final = sa.select(*CONVERSATION_COLUMNS)
 _this: Final = table.c.id == sa.bindparam("conversation_id")
 _get: Final = _select.where(_this)
+_lock: Final = _get.with_for_update(of=table, key_share=True)
+_many: Final = _select.where(table.c.id.in_(sa.bindparam("conversation_ids", expanding=True)))
 _exists: Final = sa.select(table.c.id).where(_this)
 _of_owner: Final = (
-    _select.where(projects.c.owner_id == sa.bindparam("owner"))
+    _select.where(table.c.owner_id == sa.bindparam("owner"))
     .order_by(table.c.updated_at.desc(), table.c.id.desc())
     .limit(sa.bindparam("limit", type_=_integer))
 )
-_of_project: Final = _of_owner.where(table.c.project_id == sa.bindparam("project"))
+# A project's owner is that of its conversations: asked once, so that no database takes the index by owner for it.
+_owns_project: Final = sa.exists().where(
+    projects.c.id == sa.bindparam("project"), projects.c.owner_id == sa.bindparam("owner")
+)
+_of_project: Final = (
+    _select.where(table.c.project_id == sa.bindparam("project"), _owns_project)
+    .order_by(table.c.updated_at.desc(), table.c.id.desc())
+    .limit(sa.bindparam("limit", type_=_integer))
+)
 _cursor: Final = keyset.after(table.c.updated_at, table.c.id)
 # By (within one project, after a cursor).
 _pages: Final = {
@@ -71,6 +87,16 @@ _touch: Final = (
     table.update().where(_this).values(active_message_id=sa.bindparam("new_active"), updated_at=sa.bindparam("at"))
 )
 _delete: Final = table.delete().where(_this)
+_count_one_more: Final = (
+    projects.update()
+    .where(projects.c.id == sa.bindparam("in_project"))
+    .values(conversation_count=projects.c.conversation_count + 1)
+)
+_count_one_less: Final = (
+    projects.update()
+    .where(projects.c.id == sa.select(table.c.project_id).where(_this).scalar_subquery())
+    .values(conversation_count=projects.c.conversation_count - 1)
+)
 _headroom: Final = sa.bindparam("headroom", type_=sa.BigInteger())
 _void: Final = (
     table.update().where(table.c.lease_owner != sa.bindparam("holder")).values(lease_owner=None, lease_until=None)
@@ -104,6 +130,7 @@ class SqlConversations(Repository):
         values = {
             "id": conversation.id,
             "project_id": conversation.project_id,
+            "owner_id": conversation.owner_id,
             "title": conversation.title,
             "model": conversation.model,
             "active_message_id": conversation.active_message_id,
@@ -114,6 +141,10 @@ class SqlConversations(Repository):
             "created_at": conversation.created_at,
             "updated_at": conversation.updated_at,
         }
+        # The project first, as whoever deletes it does. The new row refers to its owner too, and the database says in
+        # which order it looks at the two: deleting the owner takes both.
+        if not await self._tx.run(_count_one_more, {"in_project": conversation.project_id}):
+            raise missing("project", conversation.project_id)
         await self._tx.run(_add, values)
 
     async def get(self, conversation_id: UUID) -> Conversation:
@@ -122,6 +153,23 @@ class SqlConversations(Repository):
         if row is None:
             raise missing("conversation", conversation_id)
         return Conversation(*row)
+
+    async def lock(self, conversation_id: UUID) -> Conversation:
+        """Return a conversation as it is now, and have others who lock or change it wait until this unit ends.
+
+        On SQLite there is one writer, and so nothing to lock.
+        """
+        row = await self._tx.row(_lock, {"conversation_id": conversation_id})
+        if row is None:
+            raise missing("conversation", conversation_id)
+        return Conversation(*row)
+
+    async def many(self, conversation_ids: Sequence[UUID]) -> dict[UUID, Conversation]:
+        """Return several conversations by id."""
+        if not conversation_ids:
+            return {}
+        rows = await self._tx.rows(_many, {"conversation_ids": [*conversation_ids]})
+        return {row[0]: Conversation(*row) for row in rows}
 
     async def list(
         self, owner_id: UUID, *, project_id: UUID | None, cursor: str | None, limit: int
@@ -160,7 +208,9 @@ class SqlConversations(Repository):
 
     async def delete(self, conversation_id: UUID) -> None:
         """Delete a conversation with its messages, runs, events, context records and their texts."""
-        if not await self._tx.run(_delete, {"conversation_id": conversation_id}, slow=True):
+        key = {"conversation_id": conversation_id}
+        # The project first, as whoever deletes it does: two that wait for each other would both fail.
+        if not (await self._tx.run(_count_one_less, key) and await self._tx.run(_delete, key, slow=True)):
             raise missing("conversation", conversation_id)
         await erase_texts(self._tx, [conversation_id])
 

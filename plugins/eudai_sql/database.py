@@ -11,7 +11,9 @@ from weakref import WeakSet
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from eudai_sql.engines import PoolSizes, postgresql_engine, sqlite_engine
+from eudai_sql.engines import AUTOCOMMIT, PoolSizes, postgresql_engine, sqlite_engine
+from eudai_sql.outage import Outage
+from eudai_sql.turns import Turns
 from eudai_sql.url import DatabaseUrl
 
 __all__ = ["Database"]
@@ -23,24 +25,41 @@ _THREAD_END_S: Final = 2.0
 class Database:
     """Engines for writing and for reading. Nothing is connected before the first statement."""
 
-    def __init__(self, url: DatabaseUrl, sizes: PoolSizes) -> None:
-        """Make the engines."""
+    def __init__(self, url: DatabaseUrl, sizes: PoolSizes, *, pooler: bool = False) -> None:
+        """Make the engines; ``pooler`` says that the URL leads through one in transaction mode."""
         self.url = url
         self.dialect = url.dialect
+        self.outage = Outage(url.description)
+        self.turns = Turns(sizes.kept + sizes.overflow)
+        """Whose turn it is on PostgreSQL; on SQLite the pools see to that."""
         self._tasks: set[asyncio.Future[Any]] = set()
         self._threads: WeakSet[Thread] = WeakSet()
         if url.dialect == "postgresql":
-            self._engines = (postgresql_engine(url, sizes),)
-            snapshot = self._engines[0].execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            self.writer, self.reader = self._engines[0], snapshot
+            self._engines = (postgresql_engine(url, sizes, pooler=pooler),)
+            self._writer = self._engines[0]
+            self._snapshot = self._writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            self._reader = self._writer.execution_options(isolation_level="AUTOCOMMIT")
         else:
-            self.writer = sqlite_engine(url.path, write=True, pool_size=1, threads=self._threads)
-            self.reader = sqlite_engine(url.path, write=False, pool_size=sizes.sqlite_readers, threads=self._threads)
-            self._engines = (self.writer, self.reader)
+            self._writer = sqlite_engine(url.path, write=True, pool_size=1, threads=self._threads)
+            self._snapshot = sqlite_engine(url.path, write=False, pool_size=sizes.sqlite_readers, threads=self._threads)
+            self._reader = self._snapshot.execution_options(**{AUTOCOMMIT: True})
+            self._engines = (self._writer, self._snapshot)
 
-    writer: AsyncEngine
-    reader: AsyncEngine
+    _writer: AsyncEngine
+    _snapshot: AsyncEngine
+    _reader: AsyncEngine
     _engines: tuple[AsyncEngine, ...]
+
+    def answered(self) -> None:
+        """Hear of a success."""
+        self.turns.answered()
+        self.outage.answered()
+
+    def engine(self, *, readonly: bool, snapshot: bool) -> AsyncEngine:
+        """Return what writes, what reads one state of the database, or what reads without a transaction."""
+        if not readonly:
+            return self._writer
+        return self._snapshot if snapshot else self._reader
 
     async def connect(self, engine: AsyncEngine) -> AsyncConnection:
         """Return a connection out of ``engine``'s pool.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -15,6 +16,8 @@ from eudai_core.errors import StorageUnavailable
 __all__ = ["file_lock"]
 
 _POLL_SECONDS: Final = 0.05
+_HELD: Final = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK})
+"""What a lock that somebody else holds is refused with."""
 
 if sys.platform == "win32":
     import msvcrt
@@ -34,7 +37,7 @@ async def file_lock(path: Path, *, seconds: float) -> AsyncIterator[None]:
     """Hold the lock of ``path``; it ends with the process at the latest. The file stays.
 
     Raises:
-        StorageUnavailable: another process held it for ``seconds``, or the file cannot be made.
+        StorageUnavailable: another process held it for ``seconds``, or the file cannot be made or locked.
     """
     try:
         descriptor = await asyncio.to_thread(os.open, path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -54,6 +57,10 @@ async def file_lock(path: Path, *, seconds: float) -> AsyncIterator[None]:
 def _locked(descriptor: int) -> bool:
     try:
         _try_lock(descriptor)
-    except OSError:
-        return False
+    except OSError as error:
+        if error.errno in _HELD:
+            return False
+        raise StorageUnavailable(
+            f"The directory of the database cannot be locked ({error.strerror}); use one of this machine."
+        ) from error
     return True

@@ -1,29 +1,27 @@
-"""Uploaded files, their versions, and the texts read out of them."""
+"""Uploaded files, each with its current version."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from eudai_core.errors import NotFound
-from eudai_core.model import DocumentStatus, DocumentVersion, FileRecord, Page
+from eudai_core.model import FileRecord, Page
 from eudai_sql import keyset
+from eudai_sql.owners import FILE, disown, hold
 from eudai_sql.repository import Repository, missing
 from eudai_sql.tables import document_versions as versions
-from eudai_sql.tables import files, search_documents, texts
-from eudai_sql.texts import erase_texts, hash_text, store_texts
+from eudai_sql.tables import files
 from eudai_sql.transaction import Row
-from eudai_sql.versions import VERSION_COLUMNS, released_blobs, version_of, version_values
+from eudai_sql.versions import VERSION_COLUMNS, version_of, version_values
 
 __all__ = ["FileRows"]
 
-_OWNER: Final = "file"
-
 _is_current: Final = sa.and_(
     versions.c.owner_id == files.c.id,
-    versions.c.owner_type == _OWNER,
+    versions.c.owner_type == FILE,
     versions.c.number == files.c.current_version,
 )
 _select: Final = sa.select(
@@ -38,6 +36,7 @@ _select: Final = sa.select(
 _this: Final = files.c.id == sa.bindparam("file_id")
 _of_project: Final = _select.where(files.c.project_id == sa.bindparam("project"))
 _get: Final = _select.where(_this)
+_many: Final = _select.where(files.c.id.in_(sa.bindparam("file_ids", expanding=True)))
 _find: Final = _of_project.where(
     versions.c.project_id == sa.bindparam("project"),
     versions.c.sha256 == sa.bindparam("hash"),
@@ -50,33 +49,14 @@ _first_page: Final = _of_project.order_by(files.c.uploaded_at.desc(), files.c.id
 _next_page: Final = _first_page.where(keyset.after(files.c.uploaded_at, files.c.id))
 _add: Final = files.insert()
 _add_version: Final = versions.insert()
+_update: Final = (
+    files.update().where(_this).values(filename=sa.bindparam("new_name"), pinned=sa.bindparam("new_pinned"))
+)
 _delete: Final = files.delete().where(_this)
-_of_file: Final = (versions.c.owner_id == sa.bindparam("file_id"), versions.c.owner_type == _OWNER)
-_delete_versions: Final = versions.delete().where(*_of_file)
-_delete_passages: Final = search_documents.delete().where(search_documents.c.document_id == sa.bindparam("file_id"))
-_blobs: Final = released_blobs(versions.c.owner_id, sa.bindparam("file_id", type_=sa.Uuid()))
-
-_this_version: Final = versions.c.id == sa.bindparam("version_id")
-_get_version: Final = sa.select(*VERSION_COLUMNS).where(_this_version)
-_finish: Final = (
-    versions.update()
-    .where(_this_version)
-    .values(
-        status=sa.bindparam("new_status"),
-        error=sa.bindparam("new_error"),
-        text_sha256=sa.bindparam("new_text"),
-        characters=sa.bindparam("new_characters"),
-        tokens=sa.bindparam("new_tokens"),
-    )
-    .returning(*VERSION_COLUMNS)
-)
-_text: Final = (
-    sa.select(texts.c.bytes).join_from(versions, texts, versions.c.text_sha256 == texts.c.sha256).where(_this_version)
-)
 
 
 class FileRows(Repository):
-    """The part of eudai_core.contracts.Documents about files and versions."""
+    """The part of eudai_core.contracts.Documents about files."""
 
     __slots__ = ()
 
@@ -96,11 +76,19 @@ class FileRows(Repository):
         await self._tx.run(_add_version, version_values(file.current))
 
     async def get_file(self, file_id: UUID) -> FileRecord:
-        """Return a file with its current version."""
+        """Return a file with its current version; to a transaction that may write it stays so until that ends."""
+        await hold(self._tx, FILE, file_id)
         row = await self._tx.row(_get, {"file_id": file_id})
         if row is None:
             raise missing("file", file_id)
         return _file(row)
+
+    async def many_files(self, file_ids: Sequence[UUID]) -> dict[UUID, FileRecord]:
+        """Return several files by id, each with its current version."""
+        if not file_ids:
+            return {}
+        found = [_file(row) for row in await self._tx.rows(_many, {"file_ids": list(file_ids)})]
+        return {file.id: file for file in found}
 
     async def find_file(self, project_id: UUID, filename: str, sha256: str) -> FileRecord | None:
         """Return the project's file of this name whose current version has these bytes, or None."""
@@ -119,61 +107,22 @@ class FileRows(Repository):
 
     async def all_files(self, project_id: UUID) -> list[FileRecord]:
         """Return every file of a project, oldest first."""
-        return [_file(row) for row in await self._tx.rows(_all, {"project": project_id})]
+        return [_file(row) for row in await self._tx.rows(_all, {"project": project_id}, slow=True)]
+
+    async def update_file(self, file: FileRecord) -> FileRecord:
+        """Store filename and pinned, and return the result."""
+        values = {"file_id": file.id, "new_name": file.filename, "new_pinned": file.pinned}
+        await self._tx.run(_update, values)
+        row = await self._tx.row(_get, {"file_id": file.id})
+        if row is None:
+            raise missing("file", file.id)
+        return _file(row)
 
     async def delete_file(self, file_id: UUID) -> list[str]:
         """Delete a file, its versions, its texts and passages; return blob keys that nothing names any more."""
-        key = {"file_id": file_id}
-        # The row goes first: who is about to store a text of this file holds it locked, or finds it gone.
-        if not await self._tx.run(_delete, key):
+        if not await self._tx.run(_delete, {"file_id": file_id}):
             raise missing("file", file_id)
-        blobs = [row[0] for row in await self._tx.rows(_blobs, key)]
-        await self._tx.run(_delete_versions, key)
-        await self._tx.run(_delete_passages, key, slow=True)
-        await erase_texts(self._tx, [file_id])
-        return blobs
-
-    async def get_version(self, version_id: UUID) -> DocumentVersion:
-        """Return one version of a document."""
-        row = await self._tx.row(_get_version, {"version_id": version_id})
-        if row is None:
-            raise missing("document version", version_id)
-        return version_of(tuple(row))
-
-    async def finish_version(
-        self,
-        version_id: UUID,
-        *,
-        status: DocumentStatus,
-        error: str | None = None,
-        text: str | None = None,
-        tokens: int = 0,
-    ) -> DocumentVersion:
-        """Store the outcome of reading a version, with its text when there is one, and return the result."""
-        sha256 = None if text is None else await hash_text(text)
-        values = {
-            "version_id": version_id,
-            "new_status": status.value,
-            "new_error": error,
-            "new_text": sha256,
-            "new_characters": len(text or ""),
-            "new_tokens": tokens,
-        }
-        # Before the text: this locks the version, so that its file cannot be deleted without the text.
-        row = await self._tx.row(_finish, values)
-        if row is None:
-            raise missing("document version", version_id)
-        version = version_of(tuple(row))
-        if text is not None and sha256 is not None:
-            await store_texts(self._tx, {sha256: text}, [(sha256, version.owner_id)])
-        return version
-
-    async def text_of(self, version_id: UUID) -> str:
-        """Return the extracted text of a version."""
-        text: str | None = await self._tx.value(_text, {"version_id": version_id})
-        if text is None:
-            raise NotFound(f"There is no text of document version {version_id}; it may not have been read yet.")
-        return text
+        return await disown(self._tx, file_id)
 
 
 def _file(row: Row) -> FileRecord:

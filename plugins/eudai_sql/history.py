@@ -16,7 +16,7 @@ from typing import Final
 from eudai_core.errors import ConfigError
 from eudai_core.model import MigrationSource
 
-__all__ = ["CORE", "History", "in_order", "read_history", "version_table"]
+__all__ = ["CORE", "History", "in_order", "read_history", "table_prefix", "version_table"]
 
 CORE: Final = MigrationSource(branch="core", package="eudai_migrations")
 """The core tables."""
@@ -33,6 +33,11 @@ class History:
     revisions: tuple[str, ...]
 
     @property
+    def branch(self) -> str:
+        """The source's name."""
+        return self.source.branch
+
+    @property
     def version_table(self) -> str:
         """Where the database keeps which revision it is at; one table a source, so that a plugin can be removed."""
         return version_table(self.source.branch)
@@ -41,6 +46,15 @@ class History:
     def head(self) -> str:
         """The newest revision."""
         return self.revisions[-1]
+
+    def until(self, revision: str) -> History:
+        """Return the history as it ends with ``revision``.
+
+        Raises:
+            ConfigError: this program does not know the revision.
+        """
+        known = len(self.revisions) - len(self.pending(revision))
+        return History(self.source, self.directory, self.revisions[:known])
 
     def pending(self, stored: str | None) -> tuple[str, ...]:
         """Return the revisions that a database at ``stored`` lacks.
@@ -61,6 +75,11 @@ class History:
 def version_table(branch: str) -> str:
     """Return the name of the version table of a branch."""
     return f"alembic_version_{branch}"
+
+
+def table_prefix(branch: str) -> str:
+    """Return how the names of all tables of a plugin's branch begin."""
+    return f"p_{branch}_"
 
 
 def read_history(source: MigrationSource) -> History:

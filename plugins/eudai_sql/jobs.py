@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from eudai_core.model import Job, JobState
-from eudai_sql.repository import Repository, missing
+from eudai_sql.repository import Repository
 from eudai_sql.tables import OPEN, RUNNING_JOB, WAITING_JOB
 from eudai_sql.tables import jobs as table
 from eudai_sql.transaction import Row
@@ -65,23 +65,35 @@ _heartbeat: Final = (
     .values(lease_until=sa.bindparam("until"))
     .returning(table.c.id)
 )
+_held: Final = (_this, table.c.owner == sa.bindparam("holder"), table.c.state == RUNNING_JOB)
 _put_down: Final = {"state": JobState.WAITING.value, "owner": None, "lease_until": None}
-_release: Final = (
-    table.update().where(_this, table.c.state == RUNNING_JOB).values(**_put_down, attempts=table.c.attempts - 1)
+_release: Final = table.update().where(*_held).values(**_put_down, attempts=table.c.attempts - 1)
+_postpone: Final = (
+    table.update()
+    .where(*_held)
+    .values(**_put_down, attempts=table.c.attempts - 1, run_after=sa.bindparam("new_run_after"))
 )
-_finish: Final = table.delete().where(_this)
+_finish: Final = table.delete().where(*_held)
 _retry: Final = (
     table.update()
-    .where(_this)
+    .where(*_held)
     .values(**_put_down, error=sa.bindparam("new_error"), run_after=sa.bindparam("new_run_after"))
 )
 _fail: Final = (
     table.update()
-    .where(_this)
+    .where(*_held)
     .values(state=JobState.FAILED.value, owner=None, lease_until=None, error=sa.bindparam("new_error"))
 )
-_next_due: Final = sa.select(sa.func.min(table.c.run_after)).where(
-    _kinds, table.c.state.in_(OPEN), table.c.state == WAITING_JOB
+_next_due: Final = sa.select(
+    sa.func.min(sa.case((table.c.state == WAITING_JOB, table.c.run_after), else_=table.c.lease_until))
+).where(_kinds, table.c.state.in_(OPEN))
+
+_is_running: Final = (
+    sa.select(table.c.id)
+    .where(
+        table.c.kind == sa.bindparam("kind"), table.c.state == RUNNING_JOB, table.c.lease_until > sa.bindparam("now")
+    )
+    .limit(1)
 )
 
 
@@ -108,27 +120,33 @@ class SqlJobs(Repository):
         """Renew the leases of all running jobs of an owner, and return the ids of these jobs."""
         return [row[0] for row in await self._tx.rows(_heartbeat, {"holder": owner, "until": until})]
 
-    async def release(self, job_id: UUID) -> None:
+    async def release(self, job_id: UUID, *, owner: str) -> None:
         """Put a running job down unfinished; the claim does not count as a try. Any other job stays as it is."""
-        await self._tx.run(_release, {"job_id": job_id})
+        await self._tx.run(_release, {"job_id": job_id, "holder": owner})
 
-    async def finish(self, job_id: UUID) -> None:
-        """A job is done; one that is not there was done by somebody else."""
-        await self._tx.run(_finish, {"job_id": job_id})
+    async def postpone(self, job_id: UUID, *, owner: str, run_after: datetime) -> None:
+        """Put a running job down until a time; the claim does not count as a try."""
+        await self._tx.run(_postpone, {"job_id": job_id, "holder": owner, "new_run_after": run_after})
 
-    async def retry(self, job_id: UUID, *, error: str, run_after: datetime) -> None:
+    async def finish(self, job_id: UUID, *, owner: str) -> None:
+        """A job is done."""
+        await self._tx.run(_finish, {"job_id": job_id, "holder": owner})
+
+    async def retry(self, job_id: UUID, *, owner: str, error: str, run_after: datetime) -> None:
         """A job failed and is to be tried again."""
-        values = {"job_id": job_id, "new_error": error, "new_run_after": run_after}
-        if not await self._tx.run(_retry, values):
-            raise missing("job", job_id)
+        values = {"job_id": job_id, "holder": owner, "new_error": error, "new_run_after": run_after}
+        await self._tx.run(_retry, values)
 
-    async def fail(self, job_id: UUID, *, error: str) -> None:
+    async def fail(self, job_id: UUID, *, owner: str, error: str) -> None:
         """A job failed for good."""
-        if not await self._tx.run(_fail, {"job_id": job_id, "new_error": error}):
-            raise missing("job", job_id)
+        await self._tx.run(_fail, {"job_id": job_id, "holder": owner, "new_error": error})
+
+    async def running(self, kind: str, *, now: datetime) -> bool:
+        """Tell whether somebody is doing a job of a kind."""
+        return await self._tx.row(_is_running, {"kind": kind, "now": now}) is not None
 
     async def next_due(self, kinds: Sequence[str]) -> datetime | None:
-        """Return when the next waiting job is due, or None."""
+        """Return when the next job may be claimed: it is due, or the lease on it runs out."""
         due: datetime | None = await self._tx.value(_next_due, {"kinds": list(kinds)})
         return due
 

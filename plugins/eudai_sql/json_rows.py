@@ -9,14 +9,14 @@ from eudai_sql.url import Dialect
 
 __all__ = ["key_text", "rows_source"]
 
-_POSTGRESQL_TYPES = {"id": "uuid", "float": "double precision", "text": "text"}
+_POSTGRESQL_TYPES = {"id": "uuid", "float": "double precision", "integer": "bigint", "text": "text"}
 
 
 def rows_source(dialect: Dialect, parameter: str, columns: Mapping[str, str]) -> str:
-    """Return the SQL of a table made of the JSON array of objects in ``parameter``.
+    """Return the SQL of a table called ``given``, made of the JSON array of objects in ``parameter``.
 
-    ``columns`` are the members and their types: ``id``, ``float`` or ``text``. Names come from the program, never
-    from users. On SQLite ids are compared as the text that :func:`key_text` gives.
+    ``columns`` are the members and their types: ``id``, ``float``, ``integer`` or ``text``. Names come from the
+    program, never from users. On SQLite ids are compared as the text that :func:`key_text` gives.
     """
     if dialect == "postgresql":
         typed = ", ".join(f"{name} {_POSTGRESQL_TYPES[kind]}" for name, kind in columns.items())

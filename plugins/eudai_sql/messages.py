@@ -10,9 +10,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from eudai_core.model import Citation, Message, MessageStatus, Sender, Usage
+from eudai_core.errors import Conflict
+from eudai_core.model import Citation, Conversation, Message, MessageStatus, Sender, Usage
+from eudai_sql.conversations import CONVERSATION_COLUMNS
 from eudai_sql.json_rows import key_text, rows_source
 from eudai_sql.repository import Repository, missing
+from eudai_sql.tables import ROOTS, UNINDEXED, conversations
 from eudai_sql.tables import messages as table
 from eudai_sql.transaction import Row
 from eudai_sql.types import dump_json
@@ -50,10 +53,22 @@ _finish: Final = (
         usage=sa.bindparam("new_usage"),
         citations=sa.bindparam("new_citations"),
         error=sa.bindparam("new_error"),
+        indexed=False,
     )
 )
-_reopen: Final = (
-    table.update().where(_this).values(status=MessageStatus.PENDING.value, usage=None, citations=[], error=None)
+_reopen: Final = table.update().where(_this, ~_pending).values(status=MessageStatus.PENDING.value, error=None)
+_many: Final = sa.select(*_columns).where(table.c.id.in_(sa.bindparam("message_ids", expanding=True)))
+_unindexed: Final = (
+    sa.select(*_columns, *CONVERSATION_COLUMNS)
+    .join_from(table, conversations, conversations.c.id == table.c.conversation_id)
+    .where(UNINDEXED)
+    .order_by(table.c.id)
+    .limit(sa.bindparam("limit", type_=sa.Integer()))
+)
+_mark_indexed: Final = (
+    table.update()
+    .where(_this, UNINDEXED, sa.func.length(table.c.text) == sa.bindparam("characters", type_=sa.Integer()))
+    .values(indexed=True)
 )
 
 
@@ -76,9 +91,11 @@ _siblings: Final = (
     .where(table.c.parent_id.in_(sa.bindparam("parents", expanding=True)))
     .order_by(table.c.timestamp, table.c.id)
 )
+# The conversation as a subquery: of one that PostgreSQL knows to be long it thinks that many messages are first ones,
+# and then it reads the whole table.
 _roots: Final = (
     sa.select(table.c.parent_id, table.c.id)
-    .where(table.c.conversation_id == sa.bindparam("conversation"), table.c.parent_id.is_(None))
+    .where(table.c.conversation_id == sa.select(sa.bindparam("conversation", type_=sa.Uuid())).scalar_subquery(), ROOTS)
     .order_by(table.c.timestamp, table.c.id)
 )
 
@@ -161,7 +178,27 @@ class SqlMessages(Repository):
     async def reopen(self, message_id: UUID) -> None:
         """Make an ended answer pending again, so that a run can continue it."""
         if not await self._tx.run(_reopen, {"message_id": message_id}):
-            raise missing("message", message_id)
+            await self._must_exist(message_id)
+            raise Conflict("This answer is being made already.")
+
+    async def many(self, message_ids: Sequence[UUID]) -> dict[UUID, Message]:
+        """Return several messages by id, without siblings."""
+        if not message_ids:
+            return {}
+        rows = await self._tx.rows(_many, {"message_ids": list(message_ids)})
+        return {row.id: _message(row, ()) for row in rows}
+
+    async def unindexed(self, *, limit: int) -> list[tuple[Message, Conversation]]:
+        """Return messages that ended and whose text the search index lacks, oldest first, without siblings."""
+        rows = await self._tx.rows(_unindexed, {"limit": limit})
+        width = len(_columns)
+        return [(_message(row[:width], ()), Conversation(*row[width:])) for row in rows]
+
+    async def mark_indexed(self, lengths: Mapping[UUID, int]) -> None:
+        """Note that the search index has messages' texts of so many code points; a text that grew stays unindexed."""
+        rows = [{"message_id": key, "characters": lengths[key]} for key in sorted(lengths)]
+        if rows:
+            await self._tx.run(_mark_indexed, rows)
 
     async def _must_exist(self, message_id: UUID) -> None:
         if await self._tx.row(_exists, {"message_id": message_id}) is None:
@@ -180,7 +217,7 @@ class SqlMessages(Repository):
         return [_message(row, siblings[row.parent_id]) for row in rows]
 
 
-def _message(row: Row, siblings: Sequence[UUID]) -> Message:
+def _message(row: Sequence[Any], siblings: Sequence[UUID]) -> Message:
     key, conversation_id, parent_id, sender, text, timestamp, status, thinking, model, usage, citations, *rest = row
     error, client_id = rest
     return Message(

@@ -11,11 +11,11 @@ import sqlalchemy as sa
 from eudai_core.errors import StaleVersion
 from eudai_core.model import Page, Project, ProjectCounts
 from eudai_sql import keyset
+from eudai_sql.owners import released_blobs
 from eudai_sql.repository import Repository, missing
-from eudai_sql.tables import conversations, document_versions, files, instructions, projects
+from eudai_sql.tables import conversations, document_versions, files, instructions, projects, urls, users
 from eudai_sql.texts import erase_texts
 from eudai_sql.transaction import Row
-from eudai_sql.versions import released_blobs
 
 __all__ = ["SqlProjects"]
 
@@ -39,8 +39,9 @@ _select: Final = sa.select(
     projects.c.updated_at,
     projects.c.settings,
     _count(files),
+    _count(urls),
     _count(instructions),
-    _count(conversations),
+    projects.c.conversation_count,
     projects.c.version,
 )
 _this: Final = projects.c.id == sa.bindparam("project_id")
@@ -51,6 +52,13 @@ _first_page: Final = (
     .limit(sa.bindparam("limit", type_=sa.Integer()))
 )
 _next_page: Final = _first_page.where(keyset.after(projects.c.created_at, projects.c.id))
+_ids: Final = (
+    sa.select(projects.c.id)
+    .where(projects.c.owner_id == sa.bindparam("owner"))
+    .order_by(projects.c.created_at.desc(), projects.c.id.desc())
+)
+# Held against the deletion of the owner, which has to know all projects; see SqlUsers.delete.
+_owner: Final = sa.select(users.c.id).where(users.c.id == sa.bindparam("owner")).with_for_update(read=True)
 _add: Final = projects.insert()
 _update: Final = (
     projects.update()
@@ -72,6 +80,7 @@ _update: Final = (
 _lock: Final = sa.select(projects.c.id).where(_this).with_for_update()
 _delete: Final = projects.delete().where(_this)
 _delete_files: Final = files.delete().where(files.c.project_id == sa.bindparam("project_id")).returning(files.c.id)
+_delete_urls: Final = urls.delete().where(urls.c.project_id == sa.bindparam("project_id")).returning(urls.c.id)
 _delete_conversations: Final = (
     conversations.delete().where(conversations.c.project_id == sa.bindparam("project_id")).returning(conversations.c.id)
 )
@@ -85,6 +94,8 @@ class SqlProjects(Repository):
 
     async def add(self, project: Project) -> None:
         """Add a project."""
+        if await self._tx.row(_owner, {"owner": project.owner_id}) is None:
+            raise missing("user", project.owner_id)
         values = {
             "id": project.id,
             "owner_id": project.owner_id,
@@ -114,6 +125,10 @@ class SqlProjects(Repository):
         found = [_project(row) for row in await self._tx.rows(statement, values)]
         return keyset.page(found, limit, lambda project: (project.created_at, project.id))
 
+    async def ids(self, owner_id: UUID) -> Sequence[UUID]:
+        """Return the ids of all of the owner's projects, newest first."""
+        return [row[0] for row in await self._tx.rows(_ids, {"owner": owner_id})]
+
     async def update(self, project: Project, *, expected_version: int | None) -> Project:
         """Store name, description and settings under the next version, and return the result."""
         values = {
@@ -138,6 +153,7 @@ class SqlProjects(Repository):
             raise missing("project", project_id)
         blobs = [row[0] for row in await self._tx.rows(_blobs, key, slow=True)]
         owners = [row[0] for row in await self._tx.rows(_delete_files, key, slow=True)]
+        owners += [row[0] for row in await self._tx.rows(_delete_urls, key, slow=True)]
         owners += [row[0] for row in await self._tx.rows(_delete_conversations, key, slow=True)]
         await self._tx.run(_delete, key, slow=True)
         await erase_texts(self._tx, owners)
@@ -145,6 +161,6 @@ class SqlProjects(Repository):
 
 
 def _project(row: Row) -> Project:
-    *fields, file_count, instruction_count, conversation_count, version = list(row)
-    counts = ProjectCounts(files=file_count, instructions=instruction_count, conversations=conversation_count)
+    *fields, file_count, url_count, instruction_count, conversation_count, version = list(row)
+    counts = ProjectCounts(file_count, url_count, instruction_count, conversation_count)
     return Project(*[*fields, counts, version])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -10,7 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from eudai_core.errors import Conflict
-from eudai_core.model import Command, CommandKind, Run, RunStatus
+from eudai_core.model import Command, CommandKind, Heartbeat, Run, RunStatus
 from eudai_sql.repository import Repository, missing
 from eudai_sql.run_queue import choose, queue_position
 from eudai_sql.tables import ACTIVE, QUEUED, RUNNING, commands
@@ -53,12 +53,6 @@ _command: Final = sa.select(
     commands.c.created_at,
 ).where(commands.c.conversation_id == sa.bindparam("conversation"), commands.c.client_id == sa.bindparam("client"))
 _get: Final = sa.select(*_columns).where(_this)
-_of_answer: Final = (
-    sa.select(*_columns)
-    .where(table.c.answer_id == sa.bindparam("answer"))
-    .order_by(table.c.queued_at.desc(), table.c.id.desc())
-    .limit(1)
-)
 _of_conversation: Final = (
     sa.select(*_columns)
     .where(table.c.conversation_id == sa.bindparam("conversation"), _active)
@@ -77,33 +71,30 @@ _take: Final = (
     .returning(*_columns)
 )
 _announce: Final = table.update().where(_this).values(announced=True)
+_held: Final = (table.c.owner == sa.bindparam("holder"), table.c.status == RUNNING)
 _heartbeat: Final = (
     table.update()
-    .where(
-        table.c.id.in_(sa.bindparam("run_ids", expanding=True)),
-        table.c.owner == sa.bindparam("holder"),
-        table.c.status == RUNNING,
-    )
+    .where(table.c.id.in_(sa.bindparam("run_ids", expanding=True)), *_held)
     .values(lease_until=sa.bindparam("until"))
     .returning(table.c.id, table.c.stop_requested)
 )
-_stop: Final = (
+_release: Final = (
+    table.update().where(_this, *_held).values(status=RunStatus.QUEUED.value, owner=None, lease_until=None)
+)
+_stop_queued: Final = (
     table.update()
-    .where(_this, _active)
-    .values(
-        stop_requested=True,
-        status=sa.case((table.c.status == QUEUED, RunStatus.STOPPED.value), else_=table.c.status),
-    )
+    .where(_this, table.c.status == QUEUED)
+    .values(stop_requested=True, status=RunStatus.STOPPED.value, finished_at=sa.bindparam("at"))
     .returning(*_columns)
 )
-_finish: Final = (
-    table.update()
-    .where(_this, _active)
-    .values(status=sa.bindparam("new_status"), lease_until=None, finished_at=sa.bindparam("at"))
-)
+_ask_to_stop: Final = table.update().where(_this, _active).values(stop_requested=True)
+_end: Final = table.update().values(status=sa.bindparam("new_status"), lease_until=None, finished_at=sa.bindparam("at"))
+# By whether only its owner may end it.
+_finish: Final = {False: _end.where(_this, table.c.status == RUNNING), True: _end.where(_this, *_held)}
 _running: Final = (
     sa.select(*_columns).where(table.c.status == RUNNING).order_by(table.c.lease_until, table.c.id).limit(_limit)
 )
+_unknown: Final = table.c.id.not_in(sa.bindparam("known", expanding=True))
 # By whether an owner is excepted.
 _abandoned: Final = {
     False: _running.where(table.c.lease_until <= sa.bindparam("now")),
@@ -134,13 +125,6 @@ class SqlRuns(Repository):
     async def get(self, run_id: UUID) -> Run:
         """Return a run."""
         return self._required(await self._tx.row(_get, {"run_id": run_id}), run_id)
-
-    async def of_answer(self, answer_id: UUID) -> Run:
-        """Return the newest run of an answer."""
-        row = await self._tx.row(_of_answer, {"answer": answer_id})
-        if row is None:
-            raise missing("run of answer", answer_id)
-        return _run(row)
 
     async def active(self, conversation_id: UUID) -> list[Run]:
         """Return the queued and running runs of a conversation in their order."""
@@ -176,29 +160,50 @@ class SqlRuns(Repository):
         if not await self._tx.run(_announce, {"run_id": run_id}):
             raise missing("run", run_id)
 
-    async def heartbeat(self, run_ids: Sequence[UUID], *, owner: str, until: datetime) -> list[UUID]:
-        """Renew the leases of runs that the owner is making; return those that somebody asked to stop."""
-        values = {"run_ids": list(run_ids), "holder": owner, "until": until}
-        return [key for key, stop in await self._tx.rows(_heartbeat, values) if stop]
+    async def heartbeat(self, run_ids: Sequence[UUID], *, owner: str, until: datetime) -> Heartbeat:
+        """Renew the leases of runs that the owner is making; tell which it still has, and which are to stop."""
+        rows = await self._tx.rows(_heartbeat, {"run_ids": list(run_ids), "holder": owner, "until": until})
+        return Heartbeat(frozenset(key for key, _ in rows), frozenset(key for key, stop in rows if stop))
 
-    async def request_stop(self, run_id: UUID) -> Run:
-        """Ask the run's owner to stop; a queued run is ended at once, an ended one stays as it is."""
-        row = await self._tx.row(_stop, {"run_id": run_id})
-        return await self.get(run_id) if row is None else _run(row)
+    async def release(self, run_id: UUID, *, owner: str) -> bool:
+        """Put a claimed run back into the queue, at its old place."""
+        return await self._tx.run(_release, {"run_id": run_id, "holder": owner}) == 1
 
-    async def finish(self, run_id: UUID, status: RunStatus, *, at: datetime) -> None:
-        """End a run. The first end stands."""
-        if not await self._tx.run(_finish, {"run_id": run_id, "new_status": status.value, "at": at}):
+    async def request_stop(self, run_id: UUID, *, at: datetime, end: bool = True) -> Run | None:
+        """Ask the run's owner to stop; with ``end``, a queued run is ended at once, and returned.
+
+        One that has ended stays as it is.
+        """
+        row = await self._tx.row(_stop_queued, {"run_id": run_id, "at": at}) if end else None
+        if row is not None:
+            return _run(row)
+        if not await self._tx.run(_ask_to_stop, {"run_id": run_id}):
             await self.get(run_id)
+        return None
 
-    async def abandoned(self, *, now: datetime, except_owner: str | None, limit: int) -> list[Run]:
-        """Return running runs whose lease ran out; with ``except_owner``, all that are not this owner's.
+    async def finish(self, run_id: UUID, status: RunStatus, *, owner: str | None, at: datetime) -> bool:
+        """End a run; False when it has ended, or another owner has it. The first end stands."""
+        values: dict[str, Any] = {"run_id": run_id, "new_status": status.value, "at": at}
+        if owner is not None:
+            values["holder"] = owner
+        if await self._tx.run(_finish[owner is not None], values):
+            return True
+        await self.get(run_id)
+        return False
+
+    async def abandoned(
+        self, *, now: datetime, except_owner: str | None, limit: int, known: Collection[UUID] = ()
+    ) -> list[Run]:
+        """Return running runs whose lease ran out, or all of others, without those that are ``known``.
 
         In a unit of work that may write they are locked, and those that another process has locked are left out.
         """
         values: dict[str, Any] = {"limit": limit}
         values |= {"now": now} if except_owner is None else {"holder": except_owner}
         statement = _abandoned[except_owner is not None]
+        if known:
+            statement = statement.where(_unknown)
+            values["known"] = list(known)
         if not self._tx.readonly:
             statement = statement.with_for_update(skip_locked=True)
         return [_run(row) for row in await self._tx.rows(statement, values)]

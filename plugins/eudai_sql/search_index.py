@@ -2,102 +2,85 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
-import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
-
 from eudai_core.contracts import Storage
-from eudai_core.errors import Conflict, PluginError
-from eudai_core.model import Passage, SearchHit
+from eudai_core.errors import Conflict, PluginError, Unavailable
+from eudai_core.model import Passage, SearchDocument, SearchHit, SearchScope
 from eudai_core.text import tokenise
-from eudai_sql.ranking import rank
-from eudai_sql.tables import passages as passage_table
-from eudai_sql.tables import postings, search_documents, search_projects
-from eudai_sql.transaction import Transaction
+from eudai_sql import index_rows
+from eudai_sql.ranking import RunBlocking, rank
+from eudai_sql.segments import Segment, build
+from eudai_sql.tidying import tidy
 from eudai_sql.unit_of_work import SqlUnitOfWork
 
 __all__ = ["SqlSearchIndex"]
 
-_BATCH: Final = 50
+_log: Final = logging.getLogger(__name__)
+_BATCH: Final = 500
 """Passages stored by one transaction: small enough to let others write in between on SQLite."""
 _LONGEST_TERM: Final = 200
-"""Code points of the longest term that is indexed; PostgreSQL bounds what an index entry may take."""
+"""Code points of the longest term that is indexed."""
+_HEAVIEST: Final = 1000.0
+"""Scores are whole numbers of 64 bits, also those of very many terms."""
 
-_of_document: Final = search_documents.c.document_id == sa.bindparam("document")
-_add_project: Final = insert(search_projects).on_conflict_do_nothing()
-_scope: Final = sa.select(search_projects.c.id).where(search_projects.c.project_id == sa.bindparam("project"))
-_add_document: Final = search_documents.insert().returning(search_documents.c.id)
-_this: Final = search_documents.c.id == sa.bindparam("key")
-_lock: Final = sa.select(search_documents.c.id).where(_this).with_for_update(read=True)
-_add_passages: Final = passage_table.insert().returning(
-    passage_table.c.id, passage_table.c.number, sort_by_parameter_order=True
-)
-_add_postings: Final = postings.insert()
-_publish: Final = (
-    search_documents.update()
-    .where(_this)
-    .values(ready=True, passages=sa.bindparam("new_passages"), terms=sa.bindparam("new_terms"))
-)
-_retire: Final = (
-    search_documents.update().where(_of_document, search_documents.c.id != sa.bindparam("key")).values(ready=False)
-)
-_obsolete: Final = sa.select(search_documents.c.id).where(_of_document, ~search_documents.c.ready)
-_some_passages: Final = (
-    sa.select(passage_table.c.id).where(passage_table.c.document == sa.bindparam("key")).order_by(passage_table.c.id)
-)
-_delete: Final = search_documents.delete().where(_this)
-_remove: Final = search_documents.delete().where(_of_document)
 
-Terms = Mapping[str, int]
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """The documents of one scope that are stored by one transaction, and their postings."""
+
+    documents: Sequence[SearchDocument]
+    segment: Segment
 
 
 class SqlSearchIndex:
     """See eudai_core.contracts.SearchIndex.
 
-    A version is stored in small transactions, found by nobody, and published in one: a search sees all of it or
-    nothing, and other writers never wait long. What a crash leaves behind is removed when the document is next put.
+    Small documents are stored by one transaction, many of them together. A long one is stored in several, found by
+    nobody, and published in one: a search sees all of it or nothing, and other writers never wait long. What a crash
+    leaves behind is removed when the document is next put.
     """
 
-    def __init__(self, storage: Storage, run_blocking: Callable[..., Awaitable[Any]]) -> None:
-        """Index into the database of ``storage``, cutting texts into terms through ``run_blocking``."""
+    def __init__(self, storage: Storage, run_blocking: RunBlocking) -> None:
+        """Index into the database of ``storage``, working on texts and postings through ``run_blocking``."""
         self._storage = storage
         self._run_blocking = run_blocking
 
-    async def put(
-        self, project_id: UUID, document_id: UUID, version: int, name: str, passages: Sequence[Passage]
-    ) -> None:
-        """Index a version of a document in place of any other version of it; all or nothing.
+    async def put(self, documents: Sequence[SearchDocument]) -> None:
+        """Index versions of documents, each in place of any other version of it: all or nothing of each.
 
         Raises:
-            NotFound: the project is not there.
-            Conflict: the document was removed, or put again, while this version was stored.
+            NotFound: a project is not there.
+            Conflict: a long document was removed, or put again, while it was stored.
         """
-        scope, key = await self._begin(project_id, document_id, version, name)
-        total = 0
-        for batch in _batches(sorted(passages, key=lambda passage: passage.number)):
-            terms: list[Terms] = await self._run_blocking(_terms_of, name, batch)
-            total += sum(sum(found.values()) for found in terms)
-            await self._store(scope, key, batch, terms)
-        await self._publish(document_id, key, len(passages), total)
-        await self._sweep(document_id)
+        for batch in _batches({document.id: document for document in documents}.values()):
+            if len(batch) == 1 and len(batch[0].passages) > _BATCH:
+                await self._put_long(batch[0])
+            else:
+                await self._put_together(batch)
 
-    async def remove(self, document_id: UUID) -> None:
-        """Forget a document; one that is not there is no error."""
-        async with self._work() as work:
-            await work.transaction.run(_remove, {"document": document_id}, slow=True)
-            await work.commit()
+    async def remove(self, key: UUID) -> None:
+        """Forget the document of this id, or every document of this group; none is no error."""
+        while (scopes := await self._forget(key)) is None:
+            _log.debug("what is to be removed from the search index was moved meanwhile; trying again")
+        await self._tidy(scopes, purge=True)
 
-    async def search(self, terms: Mapping[str, float], *, project_id: UUID, limit: int) -> Sequence[SearchHit]:
-        """Return the best passages of a project for weighted terms, best first; ties by document, then by number."""
-        asked = {term: weight for term, weight in terms.items() if weight > 0 and len(term) <= _LONGEST_TERM}
-        if not asked or limit <= 0:
+    async def search(
+        self, terms: Mapping[str, float], *, scopes: Sequence[SearchScope], limit: int
+    ) -> Sequence[SearchHit]:
+        """Return the best passages of some scopes for weighted terms, best first; ties by document, then by number."""
+        asked = {
+            term: min(weight, _HEAVIEST) for term, weight in terms.items() if weight > 0 and len(term) <= _LONGEST_TERM
+        }
+        if not asked or not scopes or limit <= 0:
             return []
         async with self._work(readonly=True) as work:
-            return await rank(work.transaction, project_id, asked, limit)
+            return await rank(work.transaction, self._run_blocking, scopes, asked, limit)
 
     def _work(self, *, readonly: bool = False) -> SqlUnitOfWork:
         work = self._storage.unit_of_work(readonly=readonly)
@@ -105,65 +88,129 @@ class SqlSearchIndex:
             raise PluginError("The search index 'sql' needs the storage 'sql': choose another search_index.")
         return work
 
-    async def _begin(self, project_id: UUID, document_id: UUID, version: int, name: str) -> tuple[int, int]:
-        await self._sweep(document_id)
-        async with self._work() as work:
-            await work.transaction.run(_add_project, {"project_id": project_id})
-            scope = await work.transaction.value(_scope, {"project": project_id})
-            values = {
-                "scope": scope,
-                "document_id": document_id,
-                "version": version,
-                "name": name,
-                "ready": False,
-                "passages": 0,
-                "terms": 0,
-            }
-            key = await work.transaction.value(_add_document, values)
-            await work.commit()
-        return scope, key
-
-    async def _store(self, scope: int, key: int, batch: Sequence[Passage], terms: Sequence[Terms]) -> None:
+    async def _put_together(self, documents: Sequence[SearchDocument]) -> None:
+        prepared: list[_Prepared] = await self._run_blocking(_prepare, documents)
         async with self._work() as work:
             tx = work.transaction
-            await _must_be_there(tx, key)
-            rows = await tx.rows(_add_passages, [_passage_row(key, passage) for passage in batch], slow=True)
-            found = [
-                {"scope": scope, "term": term, "passage": row[0], "document": key, "frequency": count, "length": length}
-                for row, counts in zip(rows, terms, strict=True)
-                for length in (sum(counts.values()),)
-                for term, count in counts.items()
-            ]
-            if found:
-                await tx.run(_add_postings, found, slow=True)
-            await work.commit()
+            scopes = await index_rows.open_scopes(tx, documents)
+            gone = await index_rows.gone_groups(tx, documents)
+            if not gone:
+                replaced = await index_rows.remove_documents(tx, [document.id for document in documents])
+                for one in prepared:
+                    await self._store(work, one, scopes)
+                await work.commit()
+        left = [document for document in documents if document.group not in gone]
+        if not gone:
+            await self._tidy([*scopes.values(), *replaced], purge=bool(replaced))
+        elif left:
+            await self._put_together(left)
 
-    async def _publish(self, document_id: UUID, key: int, passages: int, terms: int) -> None:
+    async def _store(self, work: SqlUnitOfWork, prepared: _Prepared, scopes: Mapping[SearchScope, int]) -> None:
+        documents = [document for document in prepared.documents if document.passages]
+        if not documents:
+            return
+        keys = await index_rows.add_documents(work.transaction, documents, scopes, ready=True)
+        found = [
+            (key, passage, document.keeps_text)
+            for key, document in zip(keys, documents, strict=True)
+            for passage in _ordered(document.passages)
+        ]
+        passages = await index_rows.add_passages(
+            work.transaction, [(key, passage) for key, passage, _ in found], [kept for *_, kept in found]
+        )
+        await index_rows.add_segment(work.transaction, scopes[documents[0].scope], passages, prepared.segment)
+
+    async def _put_long(self, document: SearchDocument) -> None:
+        begun = await self._begin(document)
+        if begun is None:
+            return
+        scope, key = begun
+        ordered = _ordered(document.passages)
+        for start in range(0, len(ordered), _BATCH):
+            batch = ordered[start : start + _BATCH]
+            segment: Segment = await self._run_blocking(_segment, [(document.name, batch)])
+            async with self._work() as work:
+                tx = work.transaction
+                await self._must_be_there(work, document, scope, key)
+                passages = await index_rows.add_passages(
+                    tx, [(key, passage) for passage in batch], [document.keeps_text] * len(batch)
+                )
+                await index_rows.add_segment(tx, scope, passages, segment, document=key)
+                await work.commit()
         async with self._work() as work:
-            tx = work.transaction
-            if not await tx.run(_publish, {"key": key, "new_passages": passages, "new_terms": terms}):
-                raise _superseded()
-            await tx.run(_retire, {"document": document_id, "key": key})
+            await self._must_be_there(work, document, scope, key)
+            replaced = await index_rows.remove_documents(work.transaction, [document.id], spared=key)
+            await index_rows.publish(work.transaction, key)
             await work.commit()
+        await self._tidy([scope, *replaced], purge=bool(replaced))
 
-    async def _sweep(self, document_id: UUID) -> None:
-        """Remove what is not found any more, or never was."""
+    async def _begin(self, document: SearchDocument) -> tuple[int, int] | None:
+        """Return the keys of a document's scope and of the document, which nobody finds yet; None when it is gone."""
         async with self._work() as work:
-            for (key,) in await work.transaction.rows(_obsolete, {"document": document_id}):
-                await work.transaction.run(_delete, {"key": key}, slow=True)
+            scopes = await index_rows.open_scopes(work.transaction, [document])
+            if await index_rows.gone_groups(work.transaction, [document]):
+                return None
+            await index_rows.remove_unfinished(work.transaction, document.id)
+            (key,) = await index_rows.add_documents(work.transaction, [document], scopes, ready=False)
             await work.commit()
+        return scopes[document.scope], key
+
+    async def _forget(self, key: UUID) -> set[int] | None:
+        async with self._work() as work:
+            try:
+                scopes = await index_rows.forget(work.transaction, key)
+            except Conflict:
+                return None
+            await work.commit()
+        return scopes
+
+    async def _must_be_there(self, work: SqlUnitOfWork, document: SearchDocument, scope: int, key: int) -> None:
+        held = await index_rows.hold_scopes(work.transaction, [scope], [document.id])
+        if scope not in held or not await index_rows.is_there(work.transaction, key):
+            raise Conflict(
+                "The document was removed or indexed anew while it was being indexed; nothing of this was kept."
+            )
+
+    async def _tidy(self, scopes: Iterable[int], *, purge: bool) -> None:
+        """Put in order what was stored; when that cannot be done now, the next one does it."""
+        try:
+            for scope in sorted(set(scopes)):
+                await tidy(self._work, self._run_blocking, scope, purge=purge)
+        except Unavailable as error:
+            _log.info("the search index was not tidied: %s", error.detail)
 
 
-async def _must_be_there(tx: Transaction, key: int) -> None:
-    if await tx.row(_lock, {"key": key}) is None:
-        raise _superseded()
+def _batches(documents: Iterable[SearchDocument]) -> Iterator[list[SearchDocument]]:
+    """Give documents that are stored together; a long one alone. One without passages counts as one of them."""
+    batch: list[SearchDocument] = []
+    size = 0
+    for document in documents:
+        more = max(len(document.passages), 1)
+        if batch and size + more > _BATCH:
+            yield batch
+            batch, size = [], 0
+        batch.append(document)
+        size += more
+    if batch:
+        yield batch
 
 
-def _superseded() -> Conflict:
-    return Conflict("The document was removed or indexed anew while it was being indexed; nothing of this was kept.")
+def _prepare(documents: Sequence[SearchDocument]) -> list[_Prepared]:
+    """Runs in a thread."""
+    by_scope: dict[SearchScope, list[SearchDocument]] = {}
+    for document in documents:
+        by_scope.setdefault(document.scope, []).append(document)
+    return [
+        _Prepared(found, _segment([(document.name, _ordered(document.passages)) for document in found]))
+        for found in by_scope.values()
+    ]
 
 
-def _terms_of(name: str, passages: Sequence[Passage]) -> list[Terms]:
+def _segment(documents: Sequence[tuple[str, Sequence[Passage]]]) -> Segment:
+    return build([terms for name, passages in documents for terms in _terms_of(name, passages)])
+
+
+def _terms_of(name: str, passages: Sequence[Passage]) -> list[Mapping[str, int]]:
     """Return how often each term stands in each passage, its document's name and its heading."""
     of_name = tokenise(name)
     return [
@@ -176,17 +223,5 @@ def _terms_of(name: str, passages: Sequence[Passage]) -> list[Terms]:
     ]
 
 
-def _passage_row(key: int, passage: Passage) -> dict[str, Any]:
-    return {
-        "document": key,
-        "number": passage.number,
-        "char_start": passage.start,
-        "char_end": passage.end,
-        "heading": passage.heading,
-        "text": passage.text,
-    }
-
-
-def _batches(passages: Sequence[Passage]) -> Iterator[Sequence[Passage]]:
-    for start in range(0, len(passages), _BATCH):
-        yield passages[start : start + _BATCH]
+def _ordered(passages: Sequence[Passage]) -> list[Passage]:
+    return sorted(passages, key=lambda passage: passage.number)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from eudai_core.model import RefreshUse, Session
+from eudai_core.model import RefreshUse, Session, User
 from eudai_sql.repository import Repository, missing
-from eudai_sql.tables import refresh_tokens, sessions
+from eudai_sql.tables import refresh_tokens, sessions, users
+from eudai_sql.users import USER_COLUMNS
 
 __all__ = ["SqlSessions"]
 
@@ -23,6 +25,32 @@ _columns: Final = (
 )
 _add: Final = sessions.insert()
 _get: Final = sa.select(*_columns).where(sessions.c.id == sa.bindparam("session_id"))
+_with_user: Final = (
+    sa.select(*_columns, *USER_COLUMNS)
+    .join_from(sessions, users, users.c.id == sessions.c.user_id)
+    .where(sessions.c.id == sa.bindparam("session_id"))
+)
+_spared: Final = sa.bindparam("spared", type_=sa.Uuid())
+_revoke_all: Final = (
+    sessions.update()
+    .where(
+        sessions.c.user_id == sa.bindparam("of_user"),
+        sessions.c.revoked_at.is_(None),
+        sa.or_(_spared.is_(None), sessions.c.id != _spared),
+    )
+    .values(revoked_at=sa.bindparam("at"))
+    .returning(sessions.c.id)
+)
+_before: Final = sa.bindparam("before", type_=sessions.c.expires_at.type)
+# Rows that somebody else is at are left for the next time: waiting for several could go in a circle.
+_forget: Final = sessions.delete().where(
+    sessions.c.id.in_(
+        sa.select(sessions.c.id)
+        .where(sa.or_(sessions.c.expires_at < _before, sessions.c.revoked_at < _before))
+        .limit(sa.bindparam("limit", type_=sa.Integer()))
+        .with_for_update(skip_locked=True)
+    )
+)
 _revoke: Final = (
     sessions.update()
     .where(sessions.c.id == sa.bindparam("session_id"), sessions.c.revoked_at.is_(None))
@@ -62,6 +90,22 @@ class SqlSessions(Repository):
         if row is None:
             raise missing("session", session_id)
         return Session(*row)
+
+    async def with_user(self, session_id: UUID) -> tuple[Session, User]:
+        """Return a session, revoked or not, and its user as they are now."""
+        row = await self._tx.row(_with_user, {"session_id": session_id})
+        if row is None:
+            raise missing("session", session_id)
+        return Session(*row[: len(_columns)]), User(*row[len(_columns) :])
+
+    async def revoke_all(self, user_id: UUID, at: datetime, *, but: UUID | None = None) -> Sequence[UUID]:
+        """End a user's sessions, except ``but``; return the ids of those that this ended."""
+        values = {"of_user": user_id, "at": at, "spared": but}
+        return [row[0] for row in await self._tx.rows(_revoke_all, values)]
+
+    async def forget(self, *, expired_before: datetime, limit: int) -> int:
+        """Remove up to ``limit`` sessions that expired or were revoked before a time; return how many."""
+        return await self._tx.run(_forget, {"before": expired_before, "limit": limit}, slow=True)
 
     async def revoke(self, session_id: UUID, at: datetime) -> None:
         """End a session; one that has ended stays as it is."""

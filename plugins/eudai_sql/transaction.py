@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
@@ -11,8 +12,10 @@ from typing import Any, Final, TypeAlias
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from eudai_core.errors import EudaiError
 from eudai_sql.database import Database
-from eudai_sql.failures import DATABASE_FAILURES, translate, unavailable
+from eudai_sql.engines import CONNECT_SECONDS
+from eudai_sql.failures import DATABASE_FAILURES, DatabaseAway, refuses_writing, translate, unavailable
 from eudai_sql.url import Dialect
 
 __all__ = ["Parameters", "Row", "Transaction"]
@@ -21,6 +24,7 @@ Parameters = Mapping[str, Any]
 Row: TypeAlias = sa.Row[*tuple[Any, ...]]
 """A row of any columns."""
 
+_READONLY: Final = "this unit of work was begun for reading and cannot write"
 _log: Final = logging.getLogger(__name__)
 _PATIENCE: Final = 1.7
 """Seconds for a statement, and for connecting and the first statement together."""
@@ -37,9 +41,10 @@ class Transaction:
     asking every connection whether it lives before each use.
     """
 
-    def __init__(self, database: Database, *, readonly: bool) -> None:
-        """Prepare; nothing is connected yet."""
+    def __init__(self, database: Database, *, readonly: bool, snapshot: bool = True) -> None:
+        """Prepare; nothing is connected yet. A ``readonly`` one without ``snapshot`` begins no transaction at all."""
         self.readonly = readonly
+        self._snapshot = snapshot
         self._database = database
         self._connection: AsyncConnection | None = None
         self._driver: Any = None
@@ -98,7 +103,8 @@ class Transaction:
                 with self._deadline(_PATIENCE):
                     await self._connection.commit()
         except DATABASE_FAILURES as error:
-            raise (translate(error) or unavailable()) from error
+            raise self._told(translate(error) or unavailable(error)) from error
+        self._database.answered()
         await self.rollback()
 
     async def rollback(self) -> None:
@@ -113,44 +119,62 @@ class Transaction:
     ) -> sa.CursorResult[*tuple[Any, ...]]:
         if self._ended:
             raise RuntimeError("this unit of work has ended; begin another one")
+        if self.readonly and getattr(statement, "is_dml", False):
+            # The databases refuse it as well, but not PostgreSQL outside of a transaction.
+            raise RuntimeError(_READONLY)
         try:
             if self._connection is not None:
-                return await self._attempt(self._connection, statement, parameters, _SLOW if slow else _PATIENCE)
-            return await self._first(statement, parameters, slow)
+                result = await self._attempt(self._connection, statement, parameters, _SLOW if slow else _PATIENCE)
+            else:
+                result = await self._first(statement, parameters, slow)
         except DATABASE_FAILURES as error:
+            if self.readonly and refuses_writing(error):
+                raise RuntimeError(_READONLY) from error
             translated = translate(error)
             if translated is None:
                 raise
-            raise translated from error
+            raise self._told(translated) from error
+        self._database.answered()
+        return result
+
+    def _told(self, error: EudaiError) -> EudaiError:
+        if isinstance(error, DatabaseAway):
+            self._database.outage.failed(error.reason)
+        return error
 
     async def _first(
         self, statement: sa.Executable, parameters: Parameters | Sequence[Parameters] | None, slow: bool
     ) -> sa.CursorResult[*tuple[Any, ...]]:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + (_SLOW if slow else _PATIENCE)
-        connection = await self._connect()
+        begun, patience = asyncio.get_running_loop().time(), _SLOW if slow else _PATIENCE
+        connection = await self._connect(begun)
         try:
-            return await self._attempt(connection, statement, parameters, deadline - loop.time())
+            return await self._attempt(connection, statement, parameters, self._database.turns.left(begun, patience))
         except sa.exc.DBAPIError as error:
             if self._cut or not error.connection_invalidated:
                 raise
+        self._connection = None
         await self._database.finish(self._release(connection))
-        connection = await self._connect()
-        return await self._attempt(connection, statement, parameters, deadline - loop.time())
+        connection = await self._connect(begun)
+        return await self._attempt(connection, statement, parameters, self._database.turns.left(begun, patience))
 
-    async def _connect(self) -> AsyncConnection:
-        engine = self._database.reader if self.readonly else self._database.writer
+    async def _connect(self, begun: float) -> AsyncConnection:
+        engine = self._database.engine(readonly=self.readonly, snapshot=self._snapshot)
         if self._database.dialect == "sqlite":
             # Bounded by the pool: waiting for one's turn is no failure.
             self._connection = await self._database.connect(engine)
             return self._connection
+        turns = self._database.turns
+        await turns.take(begun, CONNECT_SECONDS)
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(max(turns.left(begun, _PATIENCE), 0.1)):
                 self._connection = await self._database.connect(engine)
                 self._driver = (await self._connection.get_raw_connection()).driver_connection
         except sa.exc.DBAPIError as error:
             # No statement was sent, so whatever it was, the database did not let us in.
-            raise unavailable() from error
+            raise self._told(unavailable(error)) from error
+        finally:
+            if self._connection is None:
+                turns.give_back()
         return self._connection
 
     async def _attempt(
@@ -183,7 +207,28 @@ class Transaction:
     async def _release(self, connection: AsyncConnection) -> None:
         try:
             with self._deadline(_PATIENCE):
+                if self.dialect == "sqlite":
+                    await self._undo(connection)
                 await connection.close()
         except DATABASE_FAILURES as error:
             # The connection is lost, and the transaction with it: undone, which is what was wanted.
             _log.debug("a connection was lost while its transaction was undone: %s", type(error).__name__)
+        finally:
+            if self.dialect == "postgresql":
+                self._database.turns.give_back()
+
+    async def _undo(self, connection: AsyncConnection) -> None:
+        """See that no transaction is open on a connection of SQLite that is given back.
+
+        A COMMIT that fails leaves one open, of which SQLAlchemy knows nothing any more; the next one to use the
+        connection would be told that it cannot begin.
+        """
+        if connection.invalidated:
+            return
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        try:
+            await driver.rollback()
+        except sqlite3.Error as error:
+            # It is closed instead, which undoes the transaction just as well.
+            _log.debug("a transaction could not be undone: %s", type(error).__name__)
+            await connection.invalidate()

@@ -27,7 +27,7 @@ from eudai_core.model import (
 from eudai_quart.guard import PUBLIC
 from eudai_quart.ids import IdConverter
 from eudai_quart.routes import BLUEPRINTS
-from eudai_quart.wire import answers
+from eudai_quart.wire import answers, chats, content
 from eudai_quart.wire.events import ClientEvent
 
 Page = Callable[[str], str]
@@ -77,9 +77,12 @@ def test_every_phase_and_every_end_is_named(page: Page, word: str) -> None:
         ("user", answers.User),
         ("project", answers.Project),
         ("file", answers.File),
+        ("document version", content.DocumentVersion),
+        ("page", content.Url),
         ("instruction", answers.Instruction),
-        ("conversation", answers.Conversation),
-        ("message", answers.Message),
+        ("instruction version", content.InstructionVersion),
+        ("conversation", chats.Conversation),
+        ("message", chats.Message),
         ("model", answers.Model),
     ],
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import unicodedata
 
 import pytest
 
@@ -38,12 +37,6 @@ def test_hashes_are_salted(hasher: BcryptHasher) -> None:
     assert hasher.hash("same") != hasher.hash("same")
 
 
-def test_the_same_characters_typed_otherwise_are_the_same_password(hasher: BcryptHasher) -> None:
-    composed, decomposed = "Zoë ﬁ", unicodedata.normalize("NFD", "Zoë fi")
-    assert composed != decomposed
-    assert hasher.verify(decomposed, hasher.hash(composed))
-
-
 @pytest.mark.parametrize("password", ["x" * 73, "é" * 37, "🐎" * 19])
 def test_more_bytes_than_bcrypt_reads_are_refused_when_set_and_wrong_when_tried(
     hasher: BcryptHasher, password: str
@@ -54,13 +47,6 @@ def test_more_bytes_than_bcrypt_reads_are_refused_when_set_and_wrong_when_tried(
     assert password not in caught.value.detail
     cut = password.encode()[:MAX_PASSWORD_BYTES].decode("utf-8", "ignore")
     assert not hasher.verify(password, hasher.hash(cut))
-
-
-def test_the_limit_holds_after_normalisation(hasher: BcryptHasher) -> None:
-    ligatures = "ﬃ" * 25  # 75 bytes as typed, 75 letters after NFKC
-    with pytest.raises(InvalidInput):
-        hasher.hash(ligatures)
-    assert not hasher.verify(ligatures, hasher.hash(""))
 
 
 def test_a_lone_surrogate_is_refused_and_never_right(hasher: BcryptHasher) -> None:
@@ -107,10 +93,10 @@ def test_what_cannot_be_right_costs_the_same_work(password: str, encoded: str | 
     assert fastest(password, encoded or real) == pytest.approx(wrong, rel=0.5)
 
 
-def test_only_weaker_hashes_need_a_new_one() -> None:
+def test_hashes_of_another_cost_need_a_new_one() -> None:
     weak, strong = BcryptHasher(4), BcryptHasher(5)
     assert strong.needs_rehash(weak.hash("a"))
-    assert not weak.needs_rehash(strong.hash("a"))
+    assert weak.needs_rehash(strong.hash("a"))
     assert not weak.needs_rehash(weak.hash("a"))
     assert weak.needs_rehash("$argon2id$of-another-hasher")
 

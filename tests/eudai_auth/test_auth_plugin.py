@@ -22,7 +22,8 @@ def test_every_late_name_is_there() -> None:
             lambda name, value, hook=hook: registered.update({f"{hook} {name}": value})
         )
     assert registered.pop("settings auth") is AuthSettings
-    assert set(registered) == {"password_hashers bcrypt", "token_issuers jwt", "authenticators jwt"}
+    names = {"password_hashers bcrypt", "token_issuers jwt", "authenticators jwt", "authenticators api_key"}
+    assert set(registered) == names
     for late in registered.values():
         module, _, name = late.partition(":")
         assert callable(getattr(importlib.import_module(module), name))

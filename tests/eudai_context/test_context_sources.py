@@ -11,7 +11,17 @@ import pytest
 from eudai_context.files import FileSource, file_id
 from eudai_context.instructions import InstructionSource
 from eudai_core.errors import ConfigError
-from eudai_core.model import ContextQuery, Passage, SearchHit, Segment, SegmentKind, Stability
+from eudai_core.ids import new_id
+from eudai_core.model import (
+    ContextQuery,
+    DocumentStatus,
+    SearchDocument,
+    SearchHit,
+    SearchScope,
+    Segment,
+    SegmentKind,
+    Stability,
+)
 from eudai_core.text import query_terms
 from support.assembled import World
 
@@ -110,15 +120,15 @@ async def test_without_a_hit_the_files_begin_to_speak_named_ones_first(world: Wo
 class _NoIndex:
     """What stands for a search index that the operator did not choose."""
 
-    async def search(self, terms: Mapping[str, float], *, project_id: UUID, limit: int) -> Sequence[SearchHit]:
+    async def search(
+        self, terms: Mapping[str, float], *, scopes: Sequence[SearchScope], limit: int
+    ) -> Sequence[SearchHit]:
         raise ConfigError("There is no search index.")
 
-    async def put(
-        self, project_id: UUID, document_id: UUID, version: int, name: str, passages: Sequence[Passage]
-    ) -> None:
+    async def put(self, documents: Sequence[SearchDocument]) -> None:
         raise ConfigError("There is no search index.")
 
-    async def remove(self, document_id: UUID) -> None:
+    async def remove(self, key: UUID) -> None:
         raise ConfigError("There is no search index.")
 
 
@@ -144,3 +154,31 @@ def test_a_new_version_has_an_id_of_its_own() -> None:
     assert len(first) == 8
     assert first.startswith("f")
     assert second == f"{first}v2"
+
+
+async def test_pages_are_offered_like_files(world: World) -> None:
+    page = await world.add_page("https://example.org/roses", "Roses are red.", title="Roses")
+    await world.add_file("a.md", "Alpha.")
+    whole = await files_of(world).collect(query(world, "Roses?"))
+    assert [(s.kind, s.text) for s in whole] == [(SegmentKind.FILE, "Alpha."), (SegmentKind.PAGE, "Roses are red.")]
+    assert (whole[1].origin.type, whole[1].origin.id, whole[1].origin.name) == ("url", str(page.id), "Roses")
+    await world.add_page("https://example.org/big", "\n\n".join(topic(n) for n in range(30)))
+    passages = await files_of(world).collect(query(world, "What about keyword7?"))
+    best = max(passages, key=lambda s: s.score or 0)
+    assert (best.kind, best.origin.type, best.origin.name) == (SegmentKind.PAGE, "url", "https://example.org/big")
+    assert "keyword7 is here" in best.text
+    assert best.id.startswith("p")
+
+
+async def test_until_a_new_version_is_read_passages_of_the_old_one_are_offered(world: World) -> None:
+    file = await world.add_file("a.md", "Roses are red.")
+    version = replace(file.current, id=new_id(), number=2, sha256="0" * 64, blob_key="blob/2")
+    async with world.storage.unit_of_work() as work:
+        await work.documents.add_version(version)
+        await work.commit()
+    (passage,) = await files_of(world).collect(query(world, "Roses?"))
+    assert (passage.text, passage.origin.version, passage.stability) == ("Roses are red.", 1, Stability.TURN)
+    async with world.storage.unit_of_work() as work:
+        await work.documents.finish_version(version.id, status=DocumentStatus.FAILED, error="No text.")
+        await work.commit()
+    assert await files_of(world).collect(query(world, "Roses?")) == []

@@ -68,7 +68,7 @@ async def test_a_slow_upload_is_answered_408(user: Client, monkeypatch: pytest.M
     monkeypatch.setattr(body_module, "SILENCE_S", 0.05)
     host, port = user.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    head = f"POST /api/projects HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {user.token}\r\n"
+    head = f"POST /api/projects HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {user.token}\r\n"
     writer.write(f"{head}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{{".encode())
     assert b" 408 " in await asyncio.wait_for(reader.readline(), 10)
     writer.close()
@@ -95,7 +95,9 @@ async def test_a_large_upload_goes_through_while_its_reader_is_slow() -> None:
     async with serving(app) as running:
         host, port = running.url.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
-        writer.write(f"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n".encode())
+        writer.write(
+            f"POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n".encode()
+        )
         writer.write(b"x" * size)
         answer = await asyncio.wait_for(reader.read(), 30)
         writer.close()

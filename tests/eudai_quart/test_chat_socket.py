@@ -9,7 +9,7 @@ import pytest
 
 from eudai_core.testing.scripted_ollama import Gate, Piece, Reply, ScriptedOllama
 from eudai_quart import lifelines
-from eudai_quart.session import MESSAGES
+from eudai_quart.socket_loop import MESSAGES
 from support.client import Client
 from support.server import RunningServer
 
@@ -211,7 +211,7 @@ async def test_a_session_that_ended_elsewhere_closes_the_sockets(user: Client, s
         async with server.app.storage.unit_of_work() as unit:
             await unit.sessions.revoke(identity.session_id, server.app.clock.now())
             await unit.commit()
-        server.app.accounts._sessions._good.clear()  # as its few seconds of memory would pass
+        server.app.accounts._live._known.clear()  # as its few seconds of memory would pass
         await server.surface.lifelines.check_sessions()
         assert await chat.closed() == 4401
 

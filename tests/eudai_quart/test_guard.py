@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from typing import NoReturn
 
 import pytest
 import websockets
 
+from eudai_core.errors import StorageUnavailable
 from eudai_quart.guard import PUBLIC
 from support.client import Client, client
 from support.server import RunningServer
@@ -135,3 +137,54 @@ async def test_every_answer_has_the_security_headers(user: Client) -> None:
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
         assert len(answer.headers["X-Request-Id"]) == 16
         assert "Server" not in answer.headers
+
+
+async def test_an_answer_without_a_body_says_nothing_of_its_length(user: Client) -> None:
+    project = await user.project()
+    tag = (await user.request("GET", f"/api/projects/{project}")).headers["ETag"]
+    unchanged = await user.request("GET", f"/api/projects/{project}", headers={"If-None-Match": tag})
+    deleted = await user.request("DELETE", f"/api/projects/{project}")
+    assert [unchanged.status, deleted.status] == [304, 204]
+    for answer in (unchanged, deleted):
+        assert "Content-Length" not in answer.headers
+        assert "Content-Type" not in answer.headers
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_a_stream_says_to_head_what_it_says_to_get(server: RunningServer, user: Client) -> None:
+    path = f"/api/conversations/{await user.conversation()}/events"
+    async with client(server.url) as stranger:
+        assert [(await one.request("HEAD", path)).status for one in (user, stranger)] == [200, 404]
+        nobody = Client(server.url, user.http)
+        assert (await nobody.request("HEAD", path)).status == 401
+
+
+@pytest.mark.parametrize("token", [True, False])
+async def test_health_is_told_whoever_asks_while_storage_is_down(
+    server: RunningServer, user: Client, monkeypatch: pytest.MonkeyPatch, token: bool
+) -> None:
+    down = StorageUnavailable("The database does not answer.")
+
+    async def unavailable(*_: object) -> NoReturn:
+        raise down
+
+    monkeypatch.setattr(server.app.storage, "health", unavailable)
+    monkeypatch.setattr(server.app.accounts, "authenticate", unavailable)
+    asking = user if token else Client(server.url, user.http)
+    answer = await asking.request("GET", "/api/health")
+    assert (answer.status, answer.json["status"]) == (503, "down")
+    assert answer.json["checks"]["storage"] == {"status": "down"}
+    assert "plugins" not in answer.json
+    refused = await asking.request("GET", "/api/projects")
+    assert (refused.status, refused.json["code"]) == (503, "storage_error")
+
+
+async def test_plugins_are_named_to_administrators_only(server: RunningServer, user: Client) -> None:
+    assert "plugins" not in await user.call("GET", "/api/health")
+    await server.app.accounts.create_user(
+        username="chief", email="chief@example.org", password="correct horse", is_admin=True
+    )
+    async with client(server.url, signed_up=False) as chief:
+        chief.name = "chief"
+        await chief.log_in()
+        assert {plugin["name"] for plugin in (await chief.call("GET", "/api/health"))["plugins"]} >= {"eudai-quart"}

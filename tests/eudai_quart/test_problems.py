@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +25,25 @@ def kinds(root: type[errors.EudaiError]) -> list[type[errors.EudaiError]]:
 
 def test_every_error_of_the_core_has_a_status() -> None:
     assert {kind.code for kind in kinds(errors.EudaiError)} <= problems.STATUS.keys()
+
+
+CODE = re.compile(r"""(?:^    code = |["']code["']: )["']([a-z_]+)["']""", re.MULTILINE)
+
+
+def test_every_code_that_any_package_names_has_a_status() -> None:
+    """Some errors are stored or told without a class: with a dict that has a code."""
+    root = Path(problems.__file__).parents[2]
+    packages = [root / "eudai_core", *(root / "plugins").glob("eudai_*")]
+    found = [path for package in packages for path in package.rglob("*.py")]
+    sources = [path for path in found if not {"testing", "demo"} & set(path.parts)]
+    named = {code for path in sources for code in CODE.findall(path.read_text("utf-8"))}
+    assert {"interrupted", "bad_file", "draining"} <= named
+    assert named <= problems.STATUS.keys()
+
+
+def test_a_stored_error_of_a_plugins_kind_is_about_the_model() -> None:
+    assert problems.told({"code": "garden_closed", "title": "Closed", "detail": "Come back."}, "m").status == 503
+    assert problems.told({"code": "interrupted", "title": "Interrupted", "detail": "Again."}, "m").status == 503
 
 
 def test_a_plugins_own_error_has_the_status_of_its_ancestor() -> None:

@@ -23,7 +23,7 @@ async def open_raw(server: ServerProcess, path: str, token: str, head: bytes = b
     """Send a request and never read."""
     host, port = server.url.removeprefix("http://").split(":")
     _, writer = await asyncio.open_connection(host, int(port), limit=1024)
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n".encode() + head + b"\r\n")
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: [::1]\r\nAuthorization: Bearer {token}\r\n".encode() + head + b"\r\n")
     await writer.drain()
     return writer
 

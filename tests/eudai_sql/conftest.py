@@ -7,7 +7,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from eudai_sql.storage import SqlStorage, open_storage
+from support.portable import new_url, odd, opened
 from support.sql_rows import Rows
+
+__all__ = ["new_url", "odd", "opened"]
 
 
 @pytest.fixture

@@ -1,206 +1,151 @@
-"""Files, versions, texts and instructions."""
+"""What files and pages do to the search index, to others at the same time, and how many statements they cost.
+
+What documents do besides is checked by the conformance suite.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 
-from eudai_core.errors import InvalidInput, NotFound
+from eudai_core.contracts import UnitOfWork
+from eudai_core.errors import Conflict, NotFound
 from eudai_core.ids import new_id
-from eudai_core.model import (
-    ContextRecord,
-    DocumentStatus,
-    FileRecord,
-    Instruction,
-    Origin,
-    Passage,
-    SegmentKind,
-    SegmentRecord,
-)
+from eudai_core.model import DocumentVersion, FileRecord, Passage, Project, SearchDocument, SearchScope, Url
 from eudai_sql.search_index import SqlSearchIndex
-from eudai_sql.storage import SqlStorage
+from eudai_sql.storage import SqlStorage, open_storage
 from support.sql_rows import NOW, Rows
 
 
-def digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def segment(text: str, origin_type: str, origin_id: str) -> SegmentRecord:
-    origin = Origin(origin_type, origin_id, name="a", version=1, start=0, end=len(text))
-    return SegmentRecord(SegmentKind.FILE, "eudai-context", origin, "f1", 3, True, "fits", digest(text), 1.5)
-
-
-async def put_context(storage: SqlStorage, rows: Rows, *segments: tuple[str, str, str]) -> ContextRecord:
-    record = ContextRecord(
-        run_id=new_id(),
-        step=0,
-        message_id=new_id(),
-        conversation_id=rows.conversation.id,
-        model="m",
-        system=[segment(*parts) for parts in segments],
-        user=[],
-        history_from=None,
+def version(owner: FileRecord | Url, number: int) -> DocumentVersion:
+    """Make a version of a file or page."""
+    kind = "file" if isinstance(owner, FileRecord) else "url"
+    key = new_id()
+    return DocumentVersion(
+        key, kind, owner.id, owner.project_id, number, key.hex, f"blob/{key.hex}", "text/plain", 1, NOW
     )
-    async with storage.unit_of_work() as work:
-        await work.contexts.put(record, {digest(text): text for text, _, _ in segments})
+
+
+async def add_url(rows: Rows, address: str, project: Project | None = None) -> Url:
+    """Store a page with a version."""
+    url = Url(new_id(), (project or rows.project).id, address, "", rows.user.id, NOW)
+    async with rows.storage.unit_of_work() as work:
+        await work.urls.add(url)
+        await work.documents.add_version(version(url, 1))
         await work.commit()
-    return record
+    return url
 
 
-async def stored_texts(storage: SqlStorage, *texts: str) -> set[str]:
-    async with storage.unit_of_work(readonly=True) as work:
-        return set((await work.contexts.texts([digest(text) for text in texts])).values())
+@contextmanager
+def statements(storage: SqlStorage) -> Iterator[list[str]]:
+    """Note the statements that a storage runs."""
+    seen: list[str] = []
+    engine = storage._database.engine(readonly=True, snapshot=False).sync_engine
+
+    def note(_c: object, _u: object, statement: str, *_: object) -> None:
+        seen.append(statement)
+
+    sa.event.listen(engine, "before_cursor_execute", note)
+    yield seen
+    sa.event.remove(engine, "before_cursor_execute", note)
 
 
-async def read(storage: SqlStorage, file: FileRecord, text: str) -> None:
-    async with storage.unit_of_work() as work:
-        await work.documents.finish_version(file.current.id, status=DocumentStatus.READY, text=text, tokens=7)
-        await work.commit()
+@pytest.fixture
+async def another(database_url: str) -> AsyncIterator[SqlStorage]:
+    """A second handle on the database, as another process has."""
+    opened = open_storage(database_url)
+    yield opened
+    await opened.aclose()
 
 
-async def test_file_is_found_by_id_name_and_bytes(storage: SqlStorage, rows: Rows) -> None:
-    file = await rows.add_file("größe.txt", b"one")
-    async with storage.unit_of_work(readonly=True) as work:
-        assert await work.documents.get_file(file.id) == file
-        assert await work.documents.find_file(rows.project.id, "größe.txt", file.current.sha256) == file
-        assert await work.documents.find_file(rows.project.id, "größe.txt", "0" * 64) is None
-        assert await work.documents.find_file(rows.project.id, "other", file.current.sha256) is None
-        assert await work.documents.find_file(new_id(), "größe.txt", file.current.sha256) is None
-        with pytest.raises(NotFound):
-            await work.documents.get_file(new_id())
-
-
-async def test_files_are_listed_newest_first_and_given_oldest_first(storage: SqlStorage, rows: Rows) -> None:
-    files = [await rows.add_file(f"{n}.txt", uploaded=n) for n in range(3)]
-    async with storage.unit_of_work(readonly=True) as work:
-        first = await work.documents.list_files(rows.project.id, cursor=None, limit=2)
-        rest = await work.documents.list_files(rows.project.id, cursor=first.next, limit=2)
-        assert [*first.items, *rest.items] == files[::-1]
-        assert rest.next is None
-        assert await work.documents.all_files(rows.project.id) == files
-
-
-async def test_outcome_of_reading_is_stored_with_its_text(storage: SqlStorage, rows: Rows) -> None:
-    file = await rows.add_file()
-    async with storage.unit_of_work() as work:
-        with pytest.raises(NotFound):
-            await work.documents.text_of(file.current.id)
-        done = await work.documents.finish_version(
-            file.current.id, status=DocumentStatus.READY, text="naïve 𝄞", tokens=3
-        )
-        assert done == replace(
-            file.current, status=DocumentStatus.READY, text_sha256=digest("naïve 𝄞"), characters=7, tokens=3
-        )
-        assert await work.documents.text_of(file.current.id) == "naïve 𝄞"
-        assert await work.documents.get_version(file.current.id) == done
-        failed = await work.documents.finish_version(file.current.id, status=DocumentStatus.FAILED, error="broken")
-        assert (failed.error, failed.text_sha256) == ("broken", None)
-        with pytest.raises(NotFound):
-            await work.documents.finish_version(new_id(), status=DocumentStatus.READY, text="x")
-        with pytest.raises(InvalidInput):
-            await work.documents.finish_version(file.current.id, status=DocumentStatus.READY, text="a\x00b")
-
-
-async def test_deleting_a_file_releases_blobs_that_nothing_else_names(storage: SqlStorage, rows: Rows) -> None:
-    first, second = await rows.add_file("a", b"same"), await rows.add_file("b", b"same")
-    async with storage.unit_of_work() as work:
-        assert await work.documents.delete_file(first.id) == []
-        assert await work.documents.delete_file(second.id) == [second.current.blob_key]
-        with pytest.raises(NotFound):
-            await work.documents.delete_file(second.id)
-
-
-async def test_deleting_a_file_erases_its_texts_everywhere(storage: SqlStorage, rows: Rows) -> None:
-    file, twin = await rows.add_file("a", b"1"), await rows.add_file("b", b"2")
-    await read(storage, file, "whole text")
-    await read(storage, twin, "text of both")
-    record = await put_context(
-        storage,
-        rows,
-        ("passage", "file", str(file.id)),
-        ("text of both", "file", str(file.id)),
-        ("be brief", "instruction", str(new_id())),
-        ("of a plugin", "file", "not one of ours"),
-    )
+async def test_deleting_a_file_or_page_takes_its_passages_out_of_the_index(storage: SqlStorage, rows: Rows) -> None:
+    file, other = await rows.add_file("a", b"1"), await rows.add_file("b", b"2")
+    url, kept = await add_url(rows, "a"), await add_url(rows, "b")
     index = SqlSearchIndex(storage, asyncio.to_thread)
-    await index.put(rows.project.id, file.id, 1, "a", [Passage(0, 0, 7, "passage")])
-
+    scope = SearchScope(rows.project.id)
+    every = (file, other, url, kept)
+    await index.put([SearchDocument(scope, one.id, 1, "a", [Passage(0, 0, 7, "passage")]) for one in every])
     async with storage.unit_of_work() as work:
         await work.documents.delete_file(file.id)
+        await work.urls.delete(url.id)
         await work.commit()
-
-    left = await stored_texts(storage, "whole text", "passage", "text of both", "be brief", "of a plugin")
-    assert left == {"text of both", "be brief", "of a plugin"}
-    assert await index.search({"passag": 1.0}, project_id=rows.project.id, limit=5) == []
-    async with storage.unit_of_work(readonly=True) as work:
-        kept = await work.contexts.of_message(record.message_id)
-        assert kept is not None
-        assert [part.sha256 for part in kept.system] == [part.sha256 for part in record.system]
+    hits = await index.search({"passag": 1.0}, scopes=[scope], limit=5)
+    assert {hit.document_id for hit in hits} == {other.id, kept.id}
 
 
-async def test_text_of_a_file_that_is_gone_is_not_stored_again(storage: SqlStorage, rows: Rows) -> None:
-    file = await rows.add_file()
-    async with storage.unit_of_work() as work:
-        await work.documents.delete_file(file.id)
-        await work.commit()
-    await put_context(storage, rows, ("passage", "file", str(file.id)))
-    assert await stored_texts(storage, "passage") == set()
+async def test_deleting_a_project_and_adding_to_what_is_in_it_do_not_wait_for_each_other(
+    storage: SqlStorage, another: SqlStorage, rows: Rows
+) -> None:
+    for _ in range(12):
+        project = await rows.add_project()
+        file, url = await rows.add_file(project=project), await add_url(rows, "a", project)
+        changes: list[Callable[[UnitOfWork], Awaitable[object]]] = [
+            lambda work, file=file: work.documents.add_version(version(file, 2)),  # type: ignore[misc]  # a default
+            lambda work, url=url: work.documents.add_version(version(url, 2)),  # type: ignore[misc]  # a default
+            lambda work, file=file: replaced(work, file.id),  # type: ignore[misc]  # a default
+            lambda work, url=url: retold(work, url),  # type: ignore[misc]  # a default
+        ]
+        outcomes = await asyncio.gather(
+            *(done(another, change) for change in changes[:2]),
+            done(storage, lambda work, key=project.id: work.projects.delete(key)),  # type: ignore[misc]  # a default
+            *(done(another, change) for change in changes[2:]),
+        )
+        assert set(outcomes) <= {"done", "gone", "taken"}
+        assert outcomes[2] == "done"
+        async with storage.unit_of_work(readonly=True) as work:
+            for key in (file.id, url.id):
+                assert (await work.documents.versions(key, cursor=None, limit=9)).items == []
 
 
-async def test_texts_of_a_conversation_go_with_it_and_those_of_files_stay(storage: SqlStorage, rows: Rows) -> None:
-    file = await rows.add_file()
-    await put_context(storage, rows, ("passage", "file", str(file.id)), ("rules", "core", "rules"))
-    other = Rows(storage)
-    other.conversation = await rows.add_conversation()
-    await put_context(storage, other, ("rules", "core", "rules"))
-    async with storage.unit_of_work() as work:
-        await work.conversations.delete(rows.conversation.id)
-        await work.commit()
-    assert await stored_texts(storage, "passage", "rules") == {"passage", "rules"}
-    async with storage.unit_of_work() as work:
-        await work.projects.delete(rows.project.id)
-        await work.commit()
-    assert await stored_texts(storage, "passage", "rules") == set()
-
-
-async def test_a_text_taken_on_while_it_is_erased_is_kept(storage: SqlStorage, rows: Rows) -> None:
-    first, second = await rows.add_file("a", b"1"), await rows.add_file("b", b"2")
-    await read(storage, first, "shared")
-
-    async def delete() -> None:
+async def done(storage: SqlStorage, call: Callable[[UnitOfWork], Awaitable[object]]) -> str:
+    """Do something in a unit of work, and return whether it was done, or what it is about was gone or changed."""
+    try:
         async with storage.unit_of_work() as work:
-            await work.documents.delete_file(first.id)
+            await call(work)
             await work.commit()
-
-    for _ in range(5):
-        await asyncio.gather(delete(), read(storage, second, "shared"))
-        assert await stored_texts(storage, "shared") == {"shared"}
-        first = await rows.add_file("a", b"1")
-        await read(storage, first, "shared")
-
-
-async def test_instructions_are_ordered_by_position_then_age(storage: SqlStorage, rows: Rows) -> None:
-    made = [Instruction(new_id(), rows.project.id, f"i{n}", NOW, position) for n, position in enumerate((5, 1, 1))]
-    async with storage.unit_of_work() as work:
-        for instruction in made:
-            await work.documents.add_instruction(instruction)
-        assert await work.documents.list_instructions(rows.project.id) == [made[1], made[2], made[0]]
-        changed = replace(made[0], instruction_text="new", position=0, enabled=False)
-        assert await work.documents.update_instruction(changed) == replace(changed, version=2)
-        assert await work.documents.get_instruction(made[0].id) == replace(changed, version=2)
-        await work.documents.delete_instruction(made[1].id)
-        assert len(await work.documents.list_instructions(rows.project.id)) == 2
+    except NotFound:
+        return "gone"
+    except Conflict:
+        return "taken"
+    return "done"
 
 
-async def test_unknown_instruction_is_not_found(storage: SqlStorage, rows: Rows) -> None:
-    async with storage.unit_of_work() as work:
-        with pytest.raises(NotFound):
-            await work.documents.get_instruction(new_id())
-        with pytest.raises(NotFound):
-            await work.documents.update_instruction(Instruction(new_id(), rows.project.id, "", NOW))
-        with pytest.raises(NotFound):
-            await work.documents.delete_instruction(new_id())
+async def replaced(work: UnitOfWork, file_id: UUID) -> None:
+    """Add the next version of a file, whichever that is."""
+    file = await work.documents.get_file(file_id)
+    await work.documents.add_version(version(file, file.current.number + 1))
+
+
+async def retold(work: UnitOfWork, url: Url) -> None:
+    """Change a page, then add the next version of it, whichever that is."""
+    stored = await work.urls.get(url.id)
+    await work.urls.update(replace(stored, title="new"))
+    await work.documents.add_version(version(url, 1 if stored.current is None else stored.current.number + 1))
+
+
+async def test_reading_documents_is_one_statement(storage: SqlStorage, rows: Rows) -> None:
+    files = [await rows.add_file(f"{n}", f"{n}".encode()) for n in range(3)]
+    urls = [await add_url(rows, f"{n}") for n in range(3)]
+    home = rows.project.id
+    reads: list[Callable[[UnitOfWork], Awaitable[object]]] = [
+        lambda work: work.documents.get_file(files[0].id),
+        lambda work: work.documents.list_files(home, cursor=None, limit=2),
+        lambda work: work.documents.versions(files[0].id, cursor=None, limit=2),
+        lambda work: work.documents.instruction_versions(home, cursor=None, limit=2),
+        lambda work: work.urls.get(urls[0].id),
+        lambda work: work.urls.list(home, cursor=None, limit=2),
+        lambda work: work.urls.all(home),
+        lambda work: work.projects.get(home),
+        lambda work: work.projects.list(rows.user.id, cursor=None, limit=2),
+    ]
+    for read in reads:
+        with statements(storage) as seen:
+            async with storage.unit_of_work(readonly=True, snapshot=False) as work:
+                await read(work)
+        assert len(seen) == 1, seen

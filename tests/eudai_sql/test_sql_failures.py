@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from eudai_core.ids import new_id
 from eudai_core.model import HealthStatus
 from eudai_sql.engines import PoolSizes
 from eudai_sql.storage import SqlStorage, open_storage
+from support.frozen import frozen
 from support.postgres import PostgresServer, migrate
 from support.sql_rows import Rows
 
@@ -213,7 +213,7 @@ async def test_full_disk_is_storage_unavailable_and_leaves_nothing_half(sqlite_u
         rows = Rows(storage)
         await rows.begin()
         # A limit on the file's pages is what a full disk looks like to SQLite.
-        async with storage._database.writer.connect() as connection:
+        async with storage._database.engine(readonly=False, snapshot=True).connect() as connection:
             await connection.exec_driver_sql("PRAGMA max_page_count=1")
         huge = replace(rows.project, id=new_id(), description="x" * 1_000_000)
 
@@ -264,36 +264,10 @@ async def test_cancelled_work_leaves_the_pool_sound(database_url: str) -> None:
                     assert (await work.projects.list(found[0].id, cursor=None, limit=2)).items
 
 
-async def test_two_hundred_writers_at_once_all_succeed(sqlite_url: str) -> None:
-    async with opened(sqlite_url) as storage:
+async def test_two_hundred_writers_at_once_all_succeed(database_url: str) -> None:
+    async with opened(database_url) as storage:
         rows = Rows(storage)
         await rows.begin()
         await asyncio.gather(*(rows.add_conversation() for _ in range(200)))
         async with storage.unit_of_work(readonly=True) as work:
             assert (await work.projects.get(rows.project.id)).counts.conversations == 201
-
-
-@contextmanager
-def frozen(pid: int) -> Iterator[None]:
-    """Stop a server's processes where they are, as a machine that hangs does."""
-    os.kill(pid, signal.SIGSTOP)
-    pids = [pid, *_children(pid)]
-    for one in pids:
-        os.kill(one, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for one in pids[::-1]:
-            os.kill(one, signal.SIGCONT)
-
-
-def _children(pid: int) -> list[int]:
-    found = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = status.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid:
-            found.append(int(status.parent.name))
-    return found

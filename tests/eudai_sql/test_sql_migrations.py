@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
-from eudai_core.errors import ConfigError, StorageUnavailable
+from eudai_core.errors import ConfigError, PluginError, StorageUnavailable
 from eudai_core.model import HealthStatus, MigrationSource
 from eudai_sql.alembic_run import _config, check
 from eudai_sql.engines import migration_engine
@@ -49,7 +49,7 @@ def extra_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MigrationSo
     (package / "__init__.py").write_text("")
     (package / "versions" / "first.py").write_text(
         "import sqlalchemy as sa\nfrom alembic import op\nrevision: str = 'plug1'\ndown_revision = None\n"
-        "def upgrade():\n    op.create_table('p_some_things', sa.Column('id', sa.Integer, primary_key=True),\n"
+        "def upgrade():\n    op.create_table('p_some_plugin_things', sa.Column('id', sa.Integer, primary_key=True),\n"
         "        sa.Column('user_id', sa.Uuid, sa.ForeignKey('users.id')))\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -103,10 +103,10 @@ async def test_four_processes_at_once_migrate_once(empty_url: str) -> None:
 
 async def test_failed_migration_leaves_nothing_half_done(empty_url: str, extra_source: MigrationSource) -> None:
     await migrated(empty_url)
-    await run_sql(empty_url, "create table p_some_things (id integer)")
-    with pytest.raises(sa.exc.DBAPIError):
+    await run_sql(empty_url, "create table p_some_plugin_things (id integer)")
+    with pytest.raises(PluginError, match="plug1 failed"):
         await migrated(empty_url, extra_source)
-    await run_sql(empty_url, "drop table p_some_things")
+    await run_sql(empty_url, "drop table p_some_plugin_things")
     assert await migrated(empty_url, extra_source) == ["some_plugin:plug1"]
 
 
@@ -167,10 +167,10 @@ async def test_lock_file_that_stays_locked_is_told(tmp_path: Path) -> None:
 async def test_migration_that_finds_rows_without_owner_is_undone(
     sqlite_url: str, extra_source: MigrationSource
 ) -> None:
-    await run_sql(sqlite_url, f"insert into search_projects (project_id) values ('{'0' * 32}')")
+    await run_sql(sqlite_url, f"insert into search_scopes (project_id, collection) values ('{'0' * 32}', 'x')")
     with pytest.raises(ConfigError, match="1 rows"):
         await migrated(sqlite_url, extra_source)
-    await run_sql(sqlite_url, "delete from search_projects")
+    await run_sql(sqlite_url, "delete from search_scopes")
     assert await migrated(sqlite_url, extra_source) == ["some_plugin:plug1"]
 
 

@@ -6,7 +6,7 @@ import asyncio
 import math
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +15,7 @@ import pytest
 from eudai_core.contracts import SearchIndex, Storage
 from eudai_core.errors import Conflict, NotFound, PluginError
 from eudai_core.ids import new_id
-from eudai_core.model import Passage, SearchHit
+from eudai_core.model import Passage, SearchDocument, SearchHit, SearchScope
 from eudai_core.text import tokenise
 from eudai_sql.search_index import SqlSearchIndex
 from eudai_sql.storage import SqlStorage, open_storage
@@ -33,9 +33,15 @@ def passage(number: int, text: str, heading: str = "") -> Passage:
     return Passage(number=number, start=number * 100, end=number * 100 + len(text), text=text, heading=heading)
 
 
+async def put(
+    index: SearchIndex, project_id: UUID, document_id: UUID, version: int, name: str, passages: Sequence[Passage]
+) -> None:
+    await index.put([SearchDocument(SearchScope(project_id), document_id, version, name, passages)])
+
+
 async def search(index: SearchIndex, rows: Rows, text: str, limit: int = 10) -> list[SearchHit]:
     terms = dict.fromkeys(tokenise(text), 1.0)
-    return list(await index.search(terms, project_id=rows.project.id, limit=limit))
+    return list(await index.search(terms, scopes=[SearchScope(rows.project.id)], limit=limit))
 
 
 def test_index_is_what_the_contract_says(index: SqlSearchIndex) -> None:
@@ -46,7 +52,7 @@ def test_index_is_what_the_contract_says(index: SqlSearchIndex) -> None:
 async def test_passage_is_found_by_text_heading_and_name(index: SqlSearchIndex, rows: Rows) -> None:
     document = new_id()
     found = passage(0, "Der Strom fließt über Jahre.", heading="Rivers")
-    await index.put(rows.project.id, document, 3, "geography-notes.md", [found, passage(1, "else")])
+    await put(index, rows.project.id, document, 3, "geography-notes.md", [found, passage(1, "else")])
     for question in ("strom", "river", "geography"):
         hits = await search(index, rows, question)
         assert (hits[0].document_id, hits[0].version, hits[0].name) == (document, 3, "geography-notes.md")
@@ -59,25 +65,25 @@ async def test_passage_is_found_by_text_heading_and_name(index: SqlSearchIndex, 
 
 async def test_other_projects_are_not_found(index: SqlSearchIndex, rows: Rows) -> None:
     other = await rows.add_project()
-    await index.put(other.id, new_id(), 1, "a", [passage(0, "pool")])
+    await put(index, other.id, new_id(), 1, "a", [passage(0, "pool")])
     assert await search(index, rows, "pool") == []
     with pytest.raises(NotFound):
-        await index.put(new_id(), new_id(), 1, "a", [passage(0, "pool")])
+        await put(index, new_id(), new_id(), 1, "a", [passage(0, "pool")])
 
 
 async def test_new_version_stands_in_place_of_the_old_one(index: SqlSearchIndex, rows: Rows) -> None:
     document = new_id()
-    await index.put(rows.project.id, document, 1, "a", [passage(0, "pool"), passage(1, "river")])
-    await index.put(rows.project.id, document, 2, "a", [passage(0, "river bank")])
+    await put(index, rows.project.id, document, 1, "a", [passage(0, "pool"), passage(1, "river")])
+    await put(index, rows.project.id, document, 2, "a", [passage(0, "river bank")])
     assert await search(index, rows, "pool") == []
     assert [hit.version for hit in await search(index, rows, "river")] == [2]
-    await index.put(rows.project.id, document, 3, "a", [])
+    await put(index, rows.project.id, document, 3, "a", [])
     assert await search(index, rows, "river") == []
 
 
 async def test_removed_document_is_not_found(index: SqlSearchIndex, rows: Rows) -> None:
     document = new_id()
-    await index.put(rows.project.id, document, 1, "a", [passage(0, "pool")])
+    await put(index, rows.project.id, document, 1, "a", [passage(0, "pool")])
     await index.remove(document)
     await index.remove(document)
     assert await search(index, rows, "pool") == []
@@ -85,20 +91,23 @@ async def test_removed_document_is_not_found(index: SqlSearchIndex, rows: Rows) 
 
 async def test_half_stored_version_is_found_by_nobody(storage: SqlStorage, rows: Rows, index: SqlSearchIndex) -> None:
     document = new_id()
-    await index.put(rows.project.id, document, 1, "a", [passage(0, "pool")])
+    await put(index, rows.project.id, document, 1, "a", [passage(0, "pool")])
     before = await search(index, rows, "pool lock")
 
-    async def broken(function: Any, name: str, batch: Sequence[Passage]) -> Any:
-        if batch[0].number:
-            raise ConnectionError
-        return function(name, batch)
+    built = 0
 
+    async def broken(function: Callable[..., Any], *arguments: Any) -> Any:
+        nonlocal built
+        built += 1
+        if built > 1:
+            raise ConnectionError
+        return function(*arguments)
+
+    long = [passage(number, "lock pool") for number in range(1200)]
     with pytest.raises(ConnectionError):
-        await SqlSearchIndex(storage, broken).put(
-            rows.project.id, document, 2, "a", [passage(number, "lock pool") for number in range(120)]
-        )
+        await put(SqlSearchIndex(storage, broken), rows.project.id, document, 2, "a", long)
     assert await search(index, rows, "pool lock") == before
-    await index.put(rows.project.id, document, 2, "a", [passage(0, "lock")])
+    await put(index, rows.project.id, document, 2, "a", [passage(0, "lock")])
     assert [hit.version for hit in await search(index, rows, "pool lock")] == [2]
 
 
@@ -107,17 +116,18 @@ async def test_document_removed_while_it_is_indexed_stays_removed(
 ) -> None:
     document = new_id()
 
-    async def remove_first(function: Any, name: str, batch: Sequence[Passage]) -> Any:
+    async def remove_first(function: Callable[..., Any], *arguments: Any) -> Any:
         await index.remove(document)
-        return function(name, batch)
+        return function(*arguments)
 
+    long = [passage(number, "lock pool") for number in range(501)]
     with pytest.raises(Conflict):
-        await SqlSearchIndex(storage, remove_first).put(rows.project.id, document, 1, "a", [passage(0, "pool")])
+        await put(SqlSearchIndex(storage, remove_first), rows.project.id, document, 1, "a", long)
     assert await search(index, rows, "pool") == []
 
 
 async def test_deleting_the_project_empties_its_index(storage: SqlStorage, rows: Rows, index: SqlSearchIndex) -> None:
-    await index.put(rows.project.id, new_id(), 1, "a", [passage(0, "pool")])
+    await put(index, rows.project.id, new_id(), 1, "a", [passage(0, "pool")])
     async with storage.unit_of_work() as work:
         await work.projects.delete(rows.project.id)
         await work.commit()
@@ -127,10 +137,15 @@ async def test_deleting_the_project_empties_its_index(storage: SqlStorage, rows:
 async def test_equal_scores_stand_by_document_and_then_by_number(index: SqlSearchIndex, rows: Rows) -> None:
     documents = sorted(new_id() for _ in range(3))
     for document in documents[::-1]:
-        await index.put(rows.project.id, document, 1, "a", [passage(1, "pool"), passage(0, "pool")])
+        await put(index, rows.project.id, document, 1, "a", [passage(1, "pool"), passage(0, "pool")])
     hits = await search(index, rows, "pool", limit=5)
     expected = [(document, number) for document in documents for number in (0, 1)]
     assert [(hit.document_id, hit.passage.number) for hit in hits] == expected[:5]
+
+
+def shape(hits: Sequence[SearchHit]) -> list[tuple[Any, ...]]:
+    """Return all of some hits but the project, which every test has its own of."""
+    return [(hit.document_id, hit.passage, hit.score, hit.matched) for hit in hits]
 
 
 def corpus(seed: int) -> dict[UUID, list[Passage]]:
@@ -166,7 +181,7 @@ async def filled(storage: SqlStorage, documents: dict[UUID, list[Passage]]) -> t
     rows, index = Rows(storage), SqlSearchIndex(storage, asyncio.to_thread)
     await rows.begin()
     for document, passages in documents.items():
-        await index.put(rows.project.id, document, 1, "notes", passages)
+        await put(index, rows.project.id, document, 1, "notes", passages)
     return index, rows
 
 
@@ -175,7 +190,7 @@ async def test_scores_are_those_of_the_formula(storage: SqlStorage) -> None:
     index, rows = await filled(storage, documents)
     terms = {"pool": 1.0, "lock": 0.5, tokenise("engine")[0]: 0.1, "note": 0.3, "absent": 1.0, "river": 0.0}
     expected = expected_scores(documents, {term: weight for term, weight in terms.items() if weight})
-    hits = await index.search(terms, project_id=rows.project.id, limit=1000)
+    hits = await index.search(terms, scopes=[SearchScope(rows.project.id)], limit=1000)
     assert len(hits) == len(expected)
     for hit in hits:
         assert hit.score == pytest.approx(expected[hit.document_id, hit.passage.number], abs=4e-6)
@@ -197,17 +212,18 @@ async def test_ranking_is_the_same_on_both_dialects(both: list[SqlStorage]) -> N
     found = []
     for storage in both:
         index, rows = await filled(storage, documents)
-        found.append([await index.search(terms, project_id=rows.project.id, limit=40) for terms in questions])
-    assert found[0] == found[1]
+        scopes = [SearchScope(rows.project.id)]
+        found.append([await index.search(terms, scopes=scopes, limit=40) for terms in questions])
+    assert [shape(hits) for hits in found[0]] == [shape(hits) for hits in found[1]]
     assert all(found[0])
 
 
 async def test_any_text_may_be_asked(index: SqlSearchIndex, rows: Rows) -> None:
-    await index.put(rows.project.id, new_id(), 1, "a", [passage(0, "C++ AND foo-bar's \"pool\" % _ ' ; --")])
+    await put(index, rows.project.id, new_id(), 1, "a", [passage(0, "C++ AND foo-bar's \"pool\" % _ ' ; --")])
     terms = dict.fromkeys(["pool", "'; drop table users; --", "%", "_", "𝄞", "x" * 5000, ":most", "\\"], 1.0)
-    assert len(await index.search(terms, project_id=rows.project.id, limit=5)) == 1
+    assert len(await index.search(terms, scopes=[SearchScope(rows.project.id)], limit=5)) == 1
     many = {f"term{number}": 1.0 for number in range(300)} | {"pool": 1.0}
-    assert len(await index.search(many, project_id=rows.project.id, limit=5)) == 1
+    assert len(await index.search(many, scopes=[SearchScope(rows.project.id)], limit=5)) == 1
 
 
 async def test_index_needs_a_storage_of_its_own_kind() -> None:
@@ -219,3 +235,18 @@ async def test_index_needs_a_storage_of_its_own_kind() -> None:
     kept: Storage = other
     with pytest.raises(PluginError, match="needs the storage"):
         await SqlSearchIndex(kept, asyncio.to_thread).remove(new_id())
+
+
+async def test_weights_that_no_score_can_hold_are_bounded(index: SqlSearchIndex, rows: Rows) -> None:
+    await put(index, rows.project.id, new_id(), 1, "a", [passage(0, "pool"), passage(1, "lock river")])
+
+    async def scores(weight: float) -> list[float]:
+        found = await index.search({"pool": weight, "lock": 1.0}, scopes=[SearchScope(rows.project.id)], limit=5)
+        return [hit.score for hit in found]
+
+    heaviest = await scores(1000.0)
+    assert heaviest[0] > 100 * heaviest[1]
+    for weight in (1000.1, 1e18, 1e300, math.inf):
+        assert await scores(weight) == heaviest
+    for weight in (0.0, -1.0, -math.inf, math.nan):
+        assert await scores(weight) == heaviest[1:]

@@ -22,6 +22,7 @@ from eudai_core.ids import new_id
 from eudai_core.settings import CoreSettings, Secret
 from eudai_sql import factories, keyset, plugin
 from eudai_sql.bus import LocalEventBus
+from eudai_sql.notify import NotifyEventBus
 from eudai_sql.search_index import SqlSearchIndex
 from eudai_sql.settings import DatabaseSettings
 from eudai_sql.storage import open_storage
@@ -147,8 +148,8 @@ async def test_without_a_url_the_database_is_a_file_in_the_data_directory(tmp_pa
     storage = await factories.storage(context)
     assert storage.single_process
     assert storage.description == f"SQLite at {directory / 'eudai.db'}"
-    assert directory.stat().st_mode & 0o777 == 0o700
     await storage.migrate(())
+    assert directory.stat().st_mode & 0o777 == 0o700
     assert (directory / "eudai.db").exists()
     await storage.aclose()
 
@@ -165,6 +166,31 @@ async def test_with_a_url_it_is_what_the_url_says(tmp_path: Path) -> None:
 def test_other_factories_make_their_objects(tmp_path: Path) -> None:
     context: Any = Context(DatabaseSettings(), CoreSettings(data_dir=tmp_path))
     assert isinstance(factories.search_index(context), SqlSearchIndex)
+    assert isinstance(factories.event_bus(context), LocalEventBus)
+    assert isinstance(factories.local_event_bus(context), LocalEventBus)
+
+
+@pytest.mark.parametrize(
+    ("url", "direct_url", "dsn"),
+    [
+        ("postgres://u@h/d", None, "postgresql://u@h/d"),
+        ("postgresql://u@pooler/d", "postgresql+asyncpg://u@direct/d", "postgresql://u@direct/d"),
+    ],
+)
+async def test_the_bus_of_postgresql_leads_around_the_pooler(
+    tmp_path: Path, url: str, direct_url: str | None, dsn: str
+) -> None:
+    settings = DatabaseSettings(url=Secret(url), direct_url=None if direct_url is None else Secret(direct_url))
+    context: Any = Context(settings, CoreSettings(data_dir=tmp_path))
+    bus = factories.event_bus(context)
+    assert isinstance(bus, NotifyEventBus)
+    assert bus._dsn == dsn
+    await bus.aclose()
+
+
+def test_the_bus_of_sqlite_is_for_one_process(tmp_path: Path) -> None:
+    settings = DatabaseSettings(url=Secret("sqlite:////tmp/x.db"))
+    context: Any = Context(settings, CoreSettings(data_dir=tmp_path))
     assert isinstance(factories.event_bus(context), LocalEventBus)
 
 
@@ -183,7 +209,8 @@ def test_plugin_registers_by_late_names() -> None:
         ("database", DatabaseSettings),
         ("sql", "eudai_sql.factories:storage"),
         ("sql", "eudai_sql.factories:search_index"),
-        ("local", "eudai_sql.factories:event_bus"),
+        ("sql", "eudai_sql.factories:event_bus"),
+        ("local", "eudai_sql.factories:local_event_bus"),
     ]
 
 

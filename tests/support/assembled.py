@@ -26,7 +26,10 @@ from eudai_core.model import (
     MessageStatus,
     ModelInfo,
     Project,
+    SearchDocument,
+    SearchScope,
     Sender,
+    Url,
     Usage,
     User,
 )
@@ -71,8 +74,36 @@ class World:
             await work.documents.finish_version(version.id, status=DocumentStatus.READY, text=text, tokens=tokens)
             await work.commit()
         passages = list(ParagraphChunker().split(text, name=name, media_type="text/markdown"))
-        await self.search.put(self.project.id, file_id, 1, name, passages)
+        await self.search.put([SearchDocument(SearchScope(self.project.id), file_id, 1, name, passages)])
         return record
+
+    async def add_page(self, url: str, text: str, *, title: str = "") -> Url:
+        """Add a page that was fetched, read and indexed."""
+        page = Url(
+            new_id(), self.project.id, url, "", self.project.owner_id, NOW, title, DocumentStatus.READY, fetched_at=NOW
+        )
+        data = text.encode()
+        version = DocumentVersion(
+            new_id(), "url", page.id, self.project.id, 1, hashlib.sha256(data).hexdigest(), f"blob/{page.id}",
+            "text/plain", len(data), NOW,
+        )  # fmt: skip
+        tokens = TokenCounter(self.host.all(TOKENIZERS), "").count(text)
+        async with self.storage.unit_of_work() as work:
+            await work.urls.add(page)
+            await work.documents.add_version(version)
+            await work.documents.finish_version(version.id, status=DocumentStatus.READY, text=text, tokens=tokens)
+            await work.commit()
+        passages = list(ParagraphChunker().split(text, name=url, media_type="text/plain"))
+        document = SearchDocument(SearchScope(self.project.id), page.id, 1, title or url, passages)
+        await self.search.put([document])
+        return page
+
+    async def delete_page(self, page: Url) -> None:
+        """Delete a page with its texts."""
+        async with self.storage.unit_of_work() as work:
+            await work.urls.delete(page.id)
+            await work.commit()
+        await self.search.remove(page.id)
 
     async def add_instruction(self, text: str, *, position: int = 0, enabled: bool = True) -> Instruction:
         """Add a standing instruction."""

@@ -14,6 +14,7 @@ from eudai_core.chat import Accepted, Frame, Subscription
 from eudai_core.contracts import Clock
 from eudai_core.model import Conversation, Credentials, Identity, Message, Project
 from eudai_core.testing.scripted_ollama import ScriptedModel, ScriptedOllama
+from support.databases import chosen
 
 __all__ = ["PASSWORD", "PLAIN", "Chatting", "Follower", "chatting", "place"]
 
@@ -111,6 +112,7 @@ async def chatting(
             "EUDAI_SECRET_KEY": SECRET,
             "EUDAI_AUTH_BCRYPT_COST": "4",
             "EUDAI_OLLAMA_HOST": ollama.url,
+            **chosen(),
             **(overrides or {}),
         }
         app = await stack.enter_async_context(

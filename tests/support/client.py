@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +14,7 @@ import aiohttp
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-__all__ = ["Answer", "ChatSocket", "Client", "client", "events_of"]
+__all__ = ["ANSWER_CHECKS", "EVENT_CHECKS", "Answer", "ChatSocket", "Client", "client", "events_of"]
 
 WAIT_S = 30.0
 _numbers = itertools.count(1)
@@ -34,6 +34,12 @@ class Answer:
         return json.loads(self.body)
 
 
+ANSWER_CHECKS: list[Callable[[str, str, Answer], None]] = []
+"""What is done with every answer: its method, its path, itself."""
+EVENT_CHECKS: list[Callable[[dict[str, Any]], None]] = []
+"""What is done with every event of a socket."""
+
+
 @dataclass(slots=True)
 class ChatSocket:
     """An open socket and everything that came over it."""
@@ -49,6 +55,8 @@ class ChatSocket:
         """Return the next event."""
         event: dict[str, Any] = json.loads(await asyncio.wait_for(self.socket.recv(), WAIT_S))
         self.events.append(event)
+        for check in EVENT_CHECKS:
+            check(event)
         return event
 
     async def until(self, kind: str, **members: Any) -> dict[str, Any]:
@@ -102,7 +110,10 @@ class Client:
         if body is not None:
             extra["json"] = body
         async with self.http.request(method, self.url + path, headers=sent, **extra) as response:
-            return Answer(response.status, response.headers.copy(), await response.read())
+            answer = Answer(response.status, response.headers.copy(), await response.read())
+        for check in ANSWER_CHECKS:
+            check(method, path, answer)
+        return answer
 
     async def call(self, method: str, path: str, body: Any = None, *, status: int = 200) -> Any:
         """Send a request that must have this status, and return its JSON."""

@@ -11,7 +11,7 @@ from eudai_core.hooks import hookimpl
 from eudai_core.ids import new_id
 from eudai_core.ingest import ExtractionLimits, Ingest, IngestHandler, sniff
 from eudai_core.jobs import JobRunner
-from eudai_core.model import DocumentVersion, FileRecord, SearchHit
+from eudai_core.model import DocumentVersion, FileRecord, SearchHit, SearchScope
 from eudai_core.plugins import PluginHost
 from eudai_core.plugins.roles import BLOB_STORES, SEARCH_INDEXES, STORAGE
 from eudai_core.text import tokenise
@@ -73,7 +73,7 @@ class Desk:
         self.handler = handler
         self.told = told
         self.rows = rows
-        self.ingest = Ingest(host, runner)
+        self.ingest = Ingest(host.clock, runner)
 
     async def store(self, name: str, data: bytes, media_type: str | None = None) -> FileRecord:
         async def chunks() -> AsyncIterator[bytes]:
@@ -120,4 +120,4 @@ class Desk:
     async def search(self, words: str) -> list[SearchHit]:
         terms = dict.fromkeys(tokenise(words), 1.0)
         index = self.host.one(SEARCH_INDEXES)
-        return list(await index.search(terms, project_id=self.rows.project.id, limit=10))
+        return list(await index.search(terms, scopes=[SearchScope(self.rows.project.id)], limit=10))

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from eudai_core.clock import SystemClock
 from eudai_core.contracts import JobHandler
-from eudai_core.errors import NotFound, StorageUnavailable
+from eudai_core.errors import StorageUnavailable
 from eudai_core.model import Job, JobState
 from eudai_core.plugins.calls import CallGuard, is_answer
 from eudai_core.plugins.faults import FaultLedger
@@ -41,7 +41,7 @@ class MemoryJobs:
         self.failures = 0
         self.failed = asyncio.Event()
 
-    def unit_of_work(self, *, readonly: bool = False) -> _Unit:
+    def unit_of_work(self, *, readonly: bool = False, snapshot: bool = True) -> _Unit:
         return _Unit(self)
 
     def by_key(self, key: str) -> Job:
@@ -113,28 +113,43 @@ class _Unit:
         self._rows |= {job.id: replace(job, lease_until=until) for job in mine}
         return [job.id for job in mine]
 
-    async def release(self, job_id: UUID) -> None:
-        job = self._rows.get(job_id)
-        if job is not None and job.state is JobState.RUNNING:
+    async def release(self, job_id: UUID, *, owner: str) -> None:
+        if (job := self._held(job_id, owner)) is not None:
             self._rows[job_id] = replace(_put_down(job), attempts=job.attempts - 1)
 
-    async def finish(self, job_id: UUID) -> None:
-        self._rows.pop(job_id, None)
+    async def postpone(self, job_id: UUID, *, owner: str, run_after: datetime) -> None:
+        if (job := self._held(job_id, owner)) is not None:
+            self._rows[job_id] = replace(_put_down(job), attempts=job.attempts - 1, run_after=run_after)
 
-    async def retry(self, job_id: UUID, *, error: str, run_after: datetime) -> None:
-        self._rows[job_id] = replace(_put_down(self._get(job_id)), error=error, run_after=run_after)
+    async def finish(self, job_id: UUID, *, owner: str) -> None:
+        if self._held(job_id, owner) is not None:
+            del self._rows[job_id]
 
-    async def fail(self, job_id: UUID, *, error: str) -> None:
-        self._rows[job_id] = replace(_put_down(self._get(job_id)), state=JobState.FAILED, error=error)
+    async def retry(self, job_id: UUID, *, owner: str, error: str, run_after: datetime) -> None:
+        if (job := self._held(job_id, owner)) is not None:
+            self._rows[job_id] = replace(_put_down(job), error=error, run_after=run_after)
+
+    async def fail(self, job_id: UUID, *, owner: str, error: str) -> None:
+        if (job := self._held(job_id, owner)) is not None:
+            self._rows[job_id] = replace(_put_down(job), state=JobState.FAILED, error=error)
+
+    async def running(self, kind: str, *, now: datetime) -> bool:
+        return any(
+            job.kind == kind and job.state is JobState.RUNNING and job.lease_until is not None and job.lease_until > now
+            for job in self._rows.values()
+        )
 
     async def next_due(self, kinds: Sequence[str]) -> datetime | None:
-        waiting = (j.run_after for j in self._rows.values() if j.kind in kinds and j.state is JobState.WAITING)
-        return min(waiting, default=None)
+        due = (
+            job.run_after if job.state is JobState.WAITING else job.lease_until
+            for job in self._rows.values()
+            if job.kind in kinds and job.state in OPEN
+        )
+        return min((at for at in due if at is not None), default=None)
 
-    def _get(self, job_id: UUID) -> Job:
-        if job_id not in self._rows:
-            raise NotFound("There is no such job.")
-        return self._rows[job_id]
+    def _held(self, job_id: UUID, owner: str) -> Job | None:
+        job = self._rows.get(job_id)
+        return job if job is not None and job.owner == owner and job.state is JobState.RUNNING else None
 
 
 def _put_down(job: Job) -> Job:

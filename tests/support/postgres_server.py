@@ -27,7 +27,7 @@ from uuid import uuid4
 
 import pytest
 
-__all__ = ["PostgresServer", "execute", "own_server", "run_apart"]
+__all__ = ["PostgresServer", "as_nobody", "execute", "own_server", "run_apart"]
 
 T = TypeVar("T")
 
@@ -176,7 +176,8 @@ def _reachable(binaries: Path, base: Path) -> Path:
     return base / "pg" / install.name / "bin"
 
 
-def _as_nobody() -> dict[str, Any]:
+def as_nobody() -> dict[str, Any]:
+    """Return what makes a process of root run as ``nobody``: servers refuse to run as root."""
     if os.geteuid() != 0:
         return {}
     import grp
@@ -188,7 +189,7 @@ def _as_nobody() -> dict[str, Any]:
 
 def _initialise(binaries: Path, data: Path) -> None:
     command = [str(binaries / "initdb"), "--no-sync", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C"]
-    done = subprocess.run([*command, "-D", str(data)], capture_output=True, cwd="/", text=True, **_as_nobody())
+    done = subprocess.run([*command, "-D", str(data)], capture_output=True, cwd="/", text=True, **as_nobody())
     if done.returncode != 0:
         _no_postgres(f"initdb failed: {done.stderr}")
 
@@ -201,7 +202,7 @@ def _launch(binaries: Path, data: Path) -> subprocess.Popen[bytes]:
         warnings.simplefilter("ignore", DeprecationWarning)
         with (data.parent / "log").open("ab") as log:
             return subprocess.Popen(
-                command, stdout=log, stderr=log, cwd="/", preexec_fn=_die_with_parent, **_as_nobody()
+                command, stdout=log, stderr=log, cwd="/", preexec_fn=_die_with_parent, **as_nobody()
             )
 
 

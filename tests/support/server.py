@@ -18,6 +18,7 @@ from eudai_quart.asgi import create_app
 from eudai_quart.context import Surface
 from eudai_quart.server.listener import bind, url_of
 from eudai_quart.server.runner import serve
+from support.databases import chosen
 
 __all__ = ["RunningServer", "ServerProcess", "running_server", "server_process", "serving"]
 
@@ -88,7 +89,7 @@ async def running_server(
     grace: float = 1.0,
 ) -> AsyncIterator[RunningServer]:
     """Run a server in this process; ``overrides`` are settings by variable name, and nothing else is read."""
-    settings = {"EUDAI_SECRET_KEY": SECRET, "EUDAI_AUTH_BCRYPT_COST": "4", **overrides}
+    settings = {"EUDAI_SECRET_KEY": SECRET, "EUDAI_AUTH_BCRYPT_COST": "4", **chosen(), **overrides}
     async with Application.open(overrides=settings, environ={}, dotenv=None, plugins=plugins, clock=clock) as app:
         surface = create_app(app)
         async with serving(surface, drain=lambda: app.drain(grace)) as running:

@@ -26,6 +26,10 @@ class Projects(Protocol):
         """List the owner's projects. Raises InvalidInput for a cursor that is not one of ours."""
         ...
 
+    async def ids(self, owner_id: UUID) -> Sequence[UUID]:
+        """Return the ids of all of the owner's projects."""
+        ...
+
     async def update(self, project: Project, *, expected_version: int | None) -> Project:
         """Store name, description and settings under the next version, and return the result.
 

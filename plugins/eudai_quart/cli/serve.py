@@ -22,13 +22,14 @@ def serve(
     Prints where it listens, once it answers there, where the data is, and which model answers. Stop it with Ctrl-C or
     SIGTERM: answers that are being written get a moment to end. A second signal ends it at once.
     """
+    from eudai_core.cli.options import database_settings
     from eudai_quart.process import run
 
     given = {
         "EUDAI_HOST": host,
         "EUDAI_PORT": None if port is None else str(port),
         "EUDAI_DATA_DIR": data_dir,
-        "EUDAI_DATABASE_URL": database_url,
         "EUDAI_SAFE_MODE": "true" if safe_mode else None,
+        **(database_settings(database_url) if database_url else {}),
     }
     run({name: value for name, value in given.items() if value is not None}, server)

@@ -97,11 +97,10 @@ def _own() -> list[Document]:
         documents.append(Document("README.md", readme.encode()))
     # A checkout has the documents beside the packages.
     directory = Path(__file__).parents[3] / "docs"
-    # What users read comes first, in case that there is too much; records of decisions come last.
-    for path in sorted(_files([directory]), key=lambda path: "adr" in path.parts) if directory.is_dir() else []:
+    for path in _files([directory]) if directory.is_dir() else []:
         if SHORTEST <= path.stat().st_size <= LARGEST:
             documents.append(Document(path.relative_to(directory).as_posix().replace("/", "-"), path.read_bytes()))
-    return documents[:MOST]
+    return documents
 
 
 def _some(documents: Sequence[Document], otherwise: str) -> Sequence[Document]:

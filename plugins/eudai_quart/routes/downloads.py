@@ -10,29 +10,41 @@ from uuid import UUID
 from quart import Blueprint, Response, request
 
 from eudai_core.model import FileRecord
+from eudai_quart.conditional import has_already, not_modified
 from eudai_quart.context import application, caller
 from eudai_quart.headers import SANDBOX
+from eudai_quart.openapi.operation import ANYTHING, Answer, operation
 from eudai_quart.ranges import attachment, wanted
+from eudai_quart.wire.content import Versioned
 from eudai_quart.wire.decode import query
-from eudai_quart.wire.requests import Empty, Format
+from eudai_quart.wire.requests import Format
 
 __all__ = ["blueprint"]
 
 blueprint = Blueprint("downloads", __name__)
+TOLD = ("ETag", "Accept-Ranges", "Content-Disposition")
 
 
 @blueprint.get("/api/download/files/<id:file_id>")
+@operation(
+    Answer(headers=TOLD, media=ANYTHING),
+    Answer(status=206, headers=(*TOLD, "Content-Range"), media=ANYTHING),
+    Answer(status=304, headers=TOLD, media=None),
+    query=Versioned,
+    takes=("Range", "If-Range", "If-None-Match"),
+    refuses=(416,),
+)
 async def file(file_id: UUID) -> Response:
-    """Give a file, or a part of it."""
-    query(Empty)
-    content = application().content
-    record = await content.get_file(caller(), None, file_id)
+    """Give a file, or a part of it; the newest version, or another one."""
+    wish = query(Versioned)
+    files = application().content.files
+    record = await files.version(caller(), file_id, wish.version)
     tag = f'"{record.current.sha256}"'
-    if tag in _tags(request.headers.get("If-None-Match")):
-        return _finished(Response(b"", 304), record, tag)
+    if has_already(tag):
+        return _finished(not_modified({}), record, tag)
     part = wanted(_range(tag), record.current.size)
     start, length = part or (0, record.current.size)
-    _, chunks = await content.download(caller(), file_id, start=start, length=length)
+    chunks = files.read(record.current, start=start, length=length)
     response = Response(await _begun(chunks), 206 if part else 200, content_type=record.current.media_type)
     response.headers["Content-Length"] = str(length)
     if part:
@@ -41,6 +53,7 @@ async def file(file_id: UUID) -> Response:
 
 
 @blueprint.get("/api/download/conversations/<id:conversation_id>")
+@operation(Answer(headers=("Content-Disposition",), media=ANYTHING), query=Format)
 async def conversation(conversation_id: UUID) -> Response:
     """Give a conversation as a document."""
     wish = query(Format)
@@ -58,10 +71,6 @@ def _range(tag: str) -> str | None:
     if condition is not None and condition.strip() != tag:
         return None
     return request.headers.get("Range")
-
-
-def _tags(header: str | None) -> list[str]:
-    return [tag.strip().removeprefix("W/") for tag in (header or "").split(",")]
 
 
 def _finished(response: Response, record: FileRecord, tag: str) -> Response:

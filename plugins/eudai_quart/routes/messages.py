@@ -9,25 +9,50 @@ from msgspec import UNSET
 from quart import Blueprint, Response, request
 
 from eudai_core.chat import Accepted
-from eudai_core.errors import FieldError, InvalidInput
+from eudai_core.errors import (
+    BackendBusy,
+    BackendError,
+    BackendUnavailable,
+    Conflict,
+    ContextTooLong,
+    Draining,
+    FieldError,
+    InvalidInput,
+    ModelNotFound,
+    StreamBroken,
+)
 from eudai_core.model import Message as Stored
-from eudai_core.model import MessageStatus
+from eudai_core.model import MessageStatus, Scope
 from eudai_quart import problems
 from eudai_quart.context import application, caller, lifelines
+from eudai_quart.openapi.operation import EVENTS, Answer, operation
 from eudai_quart.respond import answer
 from eudai_quart.sse import answer_events, conversation_events, event_stream
-from eudai_quart.wire.answers import Accepted as AcceptedAnswer
-from eudai_quart.wire.answers import Exchange, Message
+from eudai_quart.wire.answers import Done
+from eudai_quart.wire.chats import Accepted as AcceptedAnswer
+from eudai_quart.wire.chats import Exchange, Message
 from eudai_quart.wire.decode import query, read_json
-from eudai_quart.wire.requests import After, Answering, NewMessage, Regeneration, Stopping
+from eudai_quart.wire.frames import ServerEvent
+from eudai_quart.wire.reports import ContextReport
+from eudai_quart.wire.requests import After, Answering, NewMessage, Regeneration, Stopping, given
 
 __all__ = ["blueprint"]
 
 blueprint = Blueprint("messages", __name__)
-EVENTS = "text/event-stream"
+REFUSED = (Conflict, ModelNotFound, BackendUnavailable, BackendBusy, Draining)
+"""Why a command is not accepted."""
+FAILED = (ContextTooLong, BackendError, StreamBroken)
+"""Why an accepted one has no answer."""
 
 
 @blueprint.post("/api/conversations/<id:conversation_id>/messages")
+@operation(
+    Answer(Exchange),
+    Answer(ServerEvent, media=EVENTS),
+    body=NewMessage,
+    errors=(*REFUSED, *FAILED, "interrupted"),
+    needs=Scope.CHAT,
+)
 async def send(conversation_id: UUID) -> Response:
     """Ask a question; the answer comes as events where they are asked for, else whole once it has ended."""
     body = await read_json(NewMessage)
@@ -41,7 +66,7 @@ async def send(conversation_id: UUID) -> Response:
             client_id=body.client_id,
             parent="leaf" if body.parent_id is UNSET else body.parent_id,
             model=body.model,
-            options=body.options,
+            options=given(body.options),
         )
 
     if request.accept_mimetypes.best_match(["application/json", EVENTS]) == EVENTS:
@@ -50,6 +75,7 @@ async def send(conversation_id: UUID) -> Response:
 
 
 @blueprint.post("/api/conversations/<id:conversation_id>/regenerate")
+@operation(Answer(AcceptedAnswer, 202), body=Regeneration, body_needed=False, errors=REFUSED, needs=Scope.CHAT)
 async def regenerate(conversation_id: UUID) -> Response:
     """Ask for another version of an answer."""
     body = await read_json(Regeneration, optional=True)
@@ -60,6 +86,7 @@ async def regenerate(conversation_id: UUID) -> Response:
 
 
 @blueprint.post("/api/conversations/<id:conversation_id>/continue")
+@operation(Answer(AcceptedAnswer, 202), body=Answering, errors=REFUSED, needs=Scope.CHAT)
 async def resume(conversation_id: UUID) -> Response:
     """Ask for more of an answer that did not come to its end."""
     body = await read_json(Answering)
@@ -70,14 +97,16 @@ async def resume(conversation_id: UUID) -> Response:
 
 
 @blueprint.post("/api/conversations/<id:conversation_id>/stop")
+@operation(Answer(Done, 202), body=Stopping, body_needed=False, needs=Scope.CHAT)
 async def stop(conversation_id: UUID) -> Response:
     """Stop an answer; what was written stays."""
     body = await read_json(Stopping, optional=True)
     await application().chat.stop(caller(), conversation_id, run_id=body.run_id)
-    return answer({}, 202)
+    return answer(Done(), 202)
 
 
 @blueprint.get("/api/conversations/<id:conversation_id>/events")
+@operation(Answer(ServerEvent, media=EVENTS), query=After, takes=("Last-Event-ID",))
 async def events(conversation_id: UUID) -> Response:
     """Follow a conversation; ``Last-Event-ID``, which a browser sends when it reconnects, wins over ``?after=``."""
     after = query(After).after
@@ -88,6 +117,7 @@ async def events(conversation_id: UUID) -> Response:
 
 
 @blueprint.get("/api/messages/<id:message_id>/context")
+@operation(Answer(ContextReport))
 async def context(message_id: UUID) -> Response:
     """Tell what an answer was made of."""
     return answer(await application().conversations.context(caller(), message_id))

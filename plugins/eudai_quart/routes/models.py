@@ -5,6 +5,7 @@ from __future__ import annotations
 from quart import Blueprint, Response
 
 from eudai_quart.context import application
+from eudai_quart.openapi.operation import Answer, operation
 from eudai_quart.respond import answer
 from eudai_quart.wire.answers import Items, Model
 from eudai_quart.wire.decode import query
@@ -16,6 +17,7 @@ blueprint = Blueprint("models", __name__)
 
 
 @blueprint.get("/api/models")
+@operation(Answer(Items[Model]))
 async def index() -> Response:
     """List every model of every backend, language models first."""
     query(Empty)

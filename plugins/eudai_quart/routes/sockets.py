@@ -9,9 +9,12 @@ from quart import Blueprint, websocket
 from eudai_core.errors import Draining
 from eudai_quart.context import application, caller, lifelines
 from eudai_quart.credentials import SUBPROTOCOL
+from eudai_quart.openapi.operation import channel
 from eudai_quart.server.peer import PEER
 from eudai_quart.session import Session
 from eudai_quart.wire.decode import query
+from eudai_quart.wire.events import ClientEvent
+from eudai_quart.wire.frames import ServerEvent
 from eudai_quart.wire.requests import After
 
 __all__ = ["blueprint"]
@@ -20,6 +23,7 @@ blueprint = Blueprint("sockets", __name__)
 
 
 @blueprint.websocket("/ws/conversations/<id:conversation_id>")
+@channel(receives=ClientEvent, sends=ServerEvent, query=After)
 async def conversation(conversation_id: UUID) -> None:
     """Follow and continue a conversation."""
     app, identity = application(), caller()

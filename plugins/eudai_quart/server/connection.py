@@ -39,6 +39,7 @@ class Connection(TCPServer):
         self._transport = cast("asyncio.Transport", self.writer.transport)
         self._heard = self.loop.time()
         self._lingering = False
+        self._over = False
         self._reading = asyncio.Event()
         self._reading.set()
         self._patience: asyncio.TimerHandle | None = None
@@ -55,6 +56,9 @@ class Connection(TCPServer):
                 self.protocol = cast("ProtocolWrapper", self._http)
                 await self.idle_task.restart(group, self._idle_timeout)
                 await self._read_data()
+                # The peer has closed: Hypercorn would keep our side open for as long as an idle peer may be silent.
+                self._over = True
+                await self.idle_task.stop()
         except* OSError:
             pass  # the peer is gone: there is nobody to tell
         finally:
@@ -91,7 +95,7 @@ class Connection(TCPServer):
             await self._write(event.data)
         elif isinstance(event, Closed):
             self._linger()
-        else:
+        elif not self._over:
             await super().protocol_send(event)
 
     async def _write(self, data: bytes) -> None:

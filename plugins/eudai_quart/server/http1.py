@@ -2,26 +2,43 @@
 
 - A request with both Content-Length and Transfer-Encoding is refused: two servers in a row may read it differently
   (RFC 9112, section 6.3).
+- What is refused here is answered with problem details, as all else.
+- A request target is a path, or a whole URL whose host then counts (RFC 9112, section 3.2.2); no other form is known.
 - permessage-deflate is not offered: it costs more CPU than it saves on short frames.
 - HTTP/2 without TLS is not spoken: WebSockets need HTTP/1.1 here, and a proxy in front speaks HTTP/2 to browsers.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
-from typing import cast
+from typing import Final, cast
 
 import h11
 from hypercorn.events import Closed
-from hypercorn.protocol.events import Event, Request, StreamClosed
+from hypercorn.protocol.events import Body, EndBody, Event, Request, Response, StreamClosed
 from hypercorn.protocol.h11 import STREAM_ID, H11Protocol, H11WSConnection
-from hypercorn.protocol.http_stream import HTTPStream
+from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
 
+from eudai_quart.server.refusal import refusal
 from eudai_quart.server.websocket import Stream
 
 __all__ = ["Http1"]
 
 _Headers = Iterable[tuple[bytes, bytes]]
+_URL: Final = re.compile(rb"https?://(?P<host>[^/?#]+)(?P<path>[/?].*)?", re.IGNORECASE | re.DOTALL)
+
+
+class _HttpStream(HTTPStream):
+    """One request: Hypercorn's, with errors that tell what they are."""
+
+    async def _send_error_response(self, status_code: int) -> None:
+        headers, body = refusal(status_code)
+        await self.send(Response(stream_id=self.stream_id, headers=headers, status_code=status_code))
+        if self.scope["method"] != "HEAD":
+            await self.send(Body(stream_id=self.stream_id, data=body))
+        await self.send(EndBody(stream_id=self.stream_id))
+        self.state = ASGIHTTPState.CLOSED
 
 
 class Http1(H11Protocol):
@@ -44,8 +61,9 @@ class Http1(H11Protocol):
 
     async def _create_stream(self, request: h11.Request) -> None:
         headers = list(request.headers)
-        if _ambiguous(headers):
-            await self._send_error_response(400)
+        target = _path(request.target, headers)
+        if target is None or _ambiguous(headers):
+            await self._refuse(400, request.method)
             await self.send(Closed())
             return
         if _upgrades(request.method, headers):
@@ -53,20 +71,31 @@ class Http1(H11Protocol):
             self.stream = self._new(Stream)
             self.connection = H11WSConnection(cast("h11.Connection", self.connection))
         else:
-            self.stream = self._new(HTTPStream)
+            self.stream = self._new(_HttpStream)
         await self.stream.handle(
             Request(
                 stream_id=STREAM_ID,
                 headers=headers,
                 http_version=request.http_version.decode(),
                 method=request.method.decode("ascii").upper(),
-                raw_path=request.target,
+                raw_path=target,
                 state=self.connection_state,
             )
         )
         self.keep_alive_requests += 1
 
-    def _new(self, kind: type[Stream] | type[HTTPStream]) -> Stream | HTTPStream:
+    async def _send_error_response(self, status_code: int) -> None:
+        """Tell what is wrong with bytes that are no HTTP, or none that is understood."""
+        await self._refuse(status_code, b"")
+
+    async def _refuse(self, status: int, method: bytes) -> None:
+        headers, body = refusal(status)
+        await self._send_h11_event(h11.Response(status_code=status, headers=headers))
+        if method != b"HEAD":
+            await self._send_h11_event(h11.Data(data=body))
+        await self._send_h11_event(h11.EndOfMessage())
+
+    def _new(self, kind: type[Stream] | type[_HttpStream]) -> Stream | _HttpStream:
         return kind(
             self.app,
             self.config,
@@ -78,6 +107,18 @@ class Http1(H11Protocol):
             self.stream_send,
             STREAM_ID,
         )
+
+
+def _path(target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes | None:
+    """Return the path and query of a request target, or None; the host of a whole URL replaces that of the headers."""
+    if target.startswith(b"/"):
+        return target
+    match = _URL.fullmatch(target)
+    if match is None:
+        return None
+    headers[:] = [(b"host", match["host"]), *(pair for pair in headers if pair[0] != b"host")]
+    path: bytes = match["path"] or b"/"
+    return path if path.startswith(b"/") else b"/" + path
 
 
 def _ambiguous(headers: _Headers) -> bool:

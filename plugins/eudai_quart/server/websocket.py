@@ -9,12 +9,14 @@ from __future__ import annotations
 from io import StringIO
 from typing import Any, Final
 
-from hypercorn.protocol.events import StreamClosed
+from hypercorn.protocol.events import Body, EndBody, Response, StreamClosed
 from hypercorn.protocol.ws_stream import ASGIWebsocketState, FrameTooLargeError, WebsocketBuffer, WSStream
 from wsproto.connection import ConnectionState
 from wsproto.events import CloseConnection, Message, Ping, TextMessage
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError
+
+from eudai_quart.server.refusal import refusal
 
 __all__ = ["Stream"]
 
@@ -65,6 +67,15 @@ class Stream(WSStream):
             return self.connection.send(Ping())
         except LocalProtocolError:
             return b""
+
+    async def _send_error_response(self, status_code: int) -> None:
+        status = 426 if status_code == 400 and self.handshake.version not in {None, b"13"} else status_code
+        headers, body = refusal(status)
+        await self.send(Response(stream_id=self.stream_id, headers=headers, status_code=status))
+        await self.send(Body(stream_id=self.stream_id, data=body))
+        await self.send(EndBody(stream_id=self.stream_id))
+        # Hypercorn would leave the connection open for ever, with nobody who reads or closes it.
+        await self.send(StreamClosed(stream_id=self.stream_id))
 
     async def _handle_events(self) -> None:
         for event in self.connection.events():

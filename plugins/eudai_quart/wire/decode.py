@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import lru_cache
 from typing import Any, Final, TypeVar
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from quart import request
@@ -19,7 +21,18 @@ __all__ = ["decode", "query", "read_json"]
 T = TypeVar("T")
 _AT: Final = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
 _NAMED: Final = re.compile(r"(?:unknown|required) field `(?P<name>[^`]*)`")
+_BOUNDS: Final = (
+    (re.compile(r"Expected `\w+` of length >= 1"), "must not be empty"),
+    (re.compile(r"Expected `str` matching regex '\\\\S'"), "must not be empty"),
+    (re.compile(r"Expected `str` of length >= (\d+)"), "needs at least {} characters"),
+    (re.compile(r"Expected `str` of length <= (\d+)"), "is longer than {} characters"),
+    (re.compile(r"Expected `\w+` of length <= (\d+)"), "has more than {} members"),
+    (re.compile(r"Expected `(?:int|float)` >= (\S+)"), "must be at least {}"),
+    (re.compile(r"Expected `(?:int|float)` <= (\S+)"), "must be at most {}"),
+)
+"""What msgspec says of a value out of bounds, and the words of our services for the same."""
 _NUL: Final = b"\\u0000"
+_LONGEST_PATH: Final = 200
 
 
 async def read_json(kind: type[T], *, optional: bool = False) -> T:
@@ -49,6 +62,8 @@ def query(kind: type[T], args: MultiDict[str, str] | None = None) -> T:
         InvalidInput: a parameter is unknown or has the wrong form.
     """
     values = (request.args if args is None else args).to_dict()
+    if args is None:
+        _check_query(request.query_string)
     try:
         result = msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
@@ -57,21 +72,56 @@ def query(kind: type[T], args: MultiDict[str, str] | None = None) -> T:
     return result
 
 
+def _check_query(raw: bytes) -> None:
+    """Refuse what is no UTF-8: werkzeug puts another character in its place."""
+    try:
+        unquote_to_bytes(raw).decode()
+    except UnicodeError:
+        problem = "holds a byte that is no UTF-8"
+        raise InvalidInput(f"The query {problem}.", errors=(FieldError("$", problem),)) from None
+
+
 def decode(raw: bytes | str, kind: Any) -> Any:
     """Return JSON as ``kind``; see read_json."""
     try:
         if isinstance(raw, str):
             raw = raw.encode()
         value = _decoder(kind).decode(raw)
+        # One colon is one member at most: nothing can be there twice.
+        plain = _plain_value(raw) if _NUL in raw or raw.count(b":") > 1 else None
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from None
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except (msgspec.DecodeError, ValueError) as error:
         raise InvalidInput(f"This is no JSON in UTF-8: {_plain(error)}.", errors=(_whole(),)) from None
     except RecursionError:
         raise InvalidInput("This JSON is nested too deeply.", errors=(_whole(),)) from None
-    if _NUL in raw:
-        _check_texts(msgspec.to_builtins(value))
+    _check_texts(plain)
     return value
+
+
+class _Twice(dict[str, Any]):
+    """An object with a member that is there twice: its name."""
+
+    name = ""
+
+
+def _plain_value(raw: bytes) -> Any:
+    """Return what JSON says when it is read once more: of two members with one name, msgspec takes the last."""
+    odd = _NUL in raw
+
+    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal odd
+        members = dict(pairs)
+        if len(members) == len(pairs):
+            return members
+        odd = True
+        twice = _Twice(members)
+        names = [name for name, _ in pairs]
+        twice.name = next(name for name in names if names.count(name) > 1)
+        return twice
+
+    value = json.loads(raw.decode(), object_pairs_hook=collect)
+    return value if odd else None
 
 
 @lru_cache(maxsize=64)
@@ -80,7 +130,9 @@ def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
 
 
 def _plain(error: Exception) -> str:
-    return "a byte is no UTF-8" if isinstance(error, UnicodeError) else str(error).rstrip(".")
+    if isinstance(error, UnicodeError):
+        return "a byte is no UTF-8"
+    return str(error).rstrip(".") if isinstance(error, msgspec.DecodeError) else "a number has too many digits"
 
 
 def _whole() -> FieldError:
@@ -94,19 +146,29 @@ def _invalid(message: str) -> InvalidInput:
     if named:
         path = f"{path}.{named['name']}"
         what = "is not known" if "unknown" in what else "is missing"
+    for bound, words in _BOUNDS:
+        if found := bound.fullmatch(what):
+            what = words.format(*found.groups())
+            return InvalidInput(f"{path} {what}.", errors=(FieldError(path, what),))
     return InvalidInput(f"{path}: {what}.", errors=(FieldError(path, what),))
 
 
-def _check_texts(value: object, path: str = "$") -> None:
-    """Refuse NUL, which PostgreSQL cannot store, wherever a text has it."""
-    if isinstance(value, str):
-        if "\0" in value:
-            problem = "holds a NUL character, which cannot be stored"
-            raise InvalidInput(f"{path} {problem}.", errors=(FieldError(path, problem),))
-    elif isinstance(value, dict):
-        for name, member in value.items():
-            _check_texts(name, path)
-            _check_texts(member, f"{path}.{name}")
-    elif isinstance(value, list):
-        for index, member in enumerate(value):
-            _check_texts(member, f"{path}[{index}]")
+def _check_texts(value: object) -> None:
+    """Refuse members that are there twice, and NUL, which PostgreSQL cannot store, wherever a text has it."""
+    waiting: list[tuple[str, object]] = [("$", value)]
+    while waiting:  # no recursion: JSON may be nested as deeply as its decoder allows
+        path, found = waiting.pop()
+        if isinstance(found, str) and "\0" in found:
+            raise _wrong(path, "holds a NUL character, which cannot be stored")
+        if isinstance(found, _Twice):
+            raise _wrong(f"{path}.{found.name}", "is there twice")
+        if isinstance(found, dict):
+            waiting += [(path, name) for name in found]
+            waiting += [(f"{path}.{name}", member) for name, member in found.items()]
+        elif isinstance(found, list):
+            waiting += [(f"{path}[{index}]", member) for index, member in enumerate(found)]
+
+
+def _wrong(path: str, problem: str) -> InvalidInput:
+    path = path.replace("\0", "\\0")[:_LONGEST_PATH]
+    return InvalidInput(f"{path} {problem}.", errors=(FieldError(path, problem),))

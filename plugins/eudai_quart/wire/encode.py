@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from eudai_quart.problems import status_of
+from eudai_quart.problems import status_of_stored
 
 __all__ = ["as_event", "as_text"]
 
@@ -29,5 +29,5 @@ def as_event(payload: Mapping[str, Any]) -> bytes:
 def _bytes(payload: Mapping[str, Any]) -> bytes:
     if payload["type"] == "error" and "status" not in payload:
         # The core knows no status numbers; the contract shows errors with theirs on every transport.
-        payload = {**payload, "status": status_of(str(payload.get("code", "")))}
+        payload = {**payload, "status": status_of_stored(str(payload.get("code", "")))}
     return _encoder.encode(payload)

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, to_builtins
+
+from eudai_core.services.accounts import EMAIL, NAME
+from eudai_core.services.passwords import LONGEST, SHORTEST
+from eudai_core.services.projects import LONGEST_RETENTION
+from eudai_quart.wire.fields import (
+    BIGGEST,
+    ClientId,
+    Cursor,
+    Description,
+    InstructionText,
+    Limit,
+    ModelName,
+    Name,
+    Position,
+    Question,
+    Title,
+)
 
 __all__ = [
     "After",
@@ -23,9 +40,16 @@ __all__ = [
     "ProjectChange",
     "Refresh",
     "Regeneration",
+    "SettingsChange",
     "Signup",
     "Stopping",
+    "Strict",
+    "TurnOptions",
+    "given",
 ]
+
+FORMAT_LENGTH = 64
+HOTTEST = 100
 
 
 class Strict(Struct, forbid_unknown_fields=True, frozen=True):
@@ -39,117 +63,203 @@ class Empty(Strict, frozen=True):
 class Paging(Strict, frozen=True):
     """The query of a list."""
 
-    limit: int = 50
-    cursor: str | None = None
+    limit: Limit = 50
+    cursor: Annotated[Cursor | None, Meta(description="The `next` of the page before; without it, the first page.")] = (
+        None
+    )
 
 
 class Format(Strict, frozen=True):
     """The query of a conversation's download."""
 
-    format: str = "markdown"
+    format: Annotated[
+        str, Meta(max_length=FORMAT_LENGTH, description="The name of an exporter: `markdown`, `json`, `html`, or more.")
+    ] = "markdown"
 
 
 class After(Strict, frozen=True):
     """The query of a stream of events: begin after this number."""
 
-    after: int | None = None
+    after: Annotated[
+        Annotated[int, Meta(ge=0, le=BIGGEST)] | None,
+        Meta(description="Begin with the events numbered above it; without it, at the present with a snapshot."),
+    ] = None
 
 
 class Signup(Strict, frozen=True):
-    """``POST /api/auth/signup``."""
+    """A new account."""
 
-    username: str
-    email: str
-    password: str
-    invite: str | None = None
+    # The patterns and the shortest password are the service's to check: it says in words what it wants.
+    username: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=64,
+            description="A letter or digit, then letters, digits, `.`, `_` or `-`; compared without regard to case.",
+            extra_json_schema={"pattern": f"^{NAME.pattern}$"},
+            examples=["ada"],
+        ),
+    ]
+    email: Annotated[
+        str,
+        Meta(
+            min_length=3,
+            max_length=254,
+            description="An e-mail address; no other account may have it.",
+            extra_json_schema={"pattern": f"^{EMAIL.pattern}$"},
+            examples=["ada@example.org"],
+        ),
+    ]
+    password: Annotated[
+        str,
+        Meta(
+            max_length=LONGEST,
+            description="Any characters, compared in Unicode normal form NFKC.",
+            extra_json_schema={"minLength": SHORTEST},
+            examples=["correct horse battery"],
+        ),
+    ]
+    invite: Annotated[
+        Annotated[str, Meta(max_length=256)] | None,
+        Meta(description="The code of an invitation, where signing up needs one."),
+    ] = None
 
 
 class Login(Strict, frozen=True):
-    """``POST /api/auth/login``; ``username`` may be an e-mail."""
+    """A log-in."""
 
-    username: str
-    password: str
-    cookie: bool = False
+    username: Annotated[str, Meta(description="The username, or the e-mail address.", examples=["ada"])]
+    password: Annotated[str, Meta(description="The password.", examples=["correct horse battery"])]
+    cookie: Annotated[bool, Meta(description="Whether to set the web cookie too.")] = False
 
 
 class Refresh(Strict, frozen=True):
-    """``POST /api/auth/refresh``."""
+    """A refresh token to spend."""
 
-    refresh_token: str
+    refresh_token: Annotated[str, Meta(description="The newest refresh token of the session.")]
 
 
 class NewProject(Strict, frozen=True):
-    """``POST /api/projects``."""
+    """A new project."""
 
-    name: str
-    description: str = ""
+    name: Annotated[Name, Meta(description="Its name.", examples=["Garden"])]
+    description: Annotated[Description, Meta(description="What it is about.")] = ""
+
+
+class SettingsChange(Strict, frozen=True):
+    """Settings of a project to change: what is left out stays, null takes a setting away."""
+
+    model: Annotated[ModelName | UnsetType | None, Meta(description="The model of its conversations.")] = UNSET
+    overflow: Annotated[
+        Literal["drop", "summarise", "refuse"] | UnsetType | None,
+        Meta(description="What is done when a conversation outgrows the model's window."),
+    ] = UNSET
+    retention_days: Annotated[
+        Annotated[int, Meta(ge=1, le=LONGEST_RETENTION)] | UnsetType | None,
+        Meta(description="Days for which conversations are kept; for ever without it."),
+    ] = UNSET
 
 
 class ProjectChange(Strict, frozen=True):
-    """``PUT /api/projects/:id``: what is left out stays; a setting given as null goes."""
+    """What to change of a project; what is left out, or null, stays."""
 
-    name: str | None = None
-    description: str | None = None
-    settings: dict[str, Any] | None = None
+    name: Annotated[Name | None, Meta(description="Its name.")] = None
+    description: Annotated[Description | None, Meta(description="What it is about.")] = None
+    settings: Annotated[SettingsChange | None, Meta(description="Its settings.")] = None
 
 
 class NewInstruction(Strict, frozen=True):
-    """``POST /api/projects/:id/instructions``."""
+    """A new instruction."""
 
-    instruction_text: str
-    position: int = 0
-    enabled: bool = True
+    instruction_text: Annotated[
+        InstructionText, Meta(description="What the model is to heed.", examples=["Answer in French."])
+    ]
+    position: Annotated[Position, Meta(description="Where it stands; the lowest first.")] = 0
+    enabled: Annotated[bool, Meta(description="Whether it is sent.")] = True
 
 
 class InstructionPatch(Strict, frozen=True):
-    """``PUT /api/projects/:id/instructions/:id``: what is left out stays."""
+    """What to change of an instruction; what is left out, or null, stays."""
 
-    instruction_text: str | None = None
-    position: int | None = None
-    enabled: bool | None = None
+    instruction_text: Annotated[InstructionText | None, Meta(description="What the model is to heed.")] = None
+    position: Annotated[Position | None, Meta(description="Where it stands; the lowest first.")] = None
+    enabled: Annotated[bool | None, Meta(description="Whether it is sent.")] = None
 
 
 class NewConversation(Strict, frozen=True):
-    """``POST /api/projects/:id/conversations``."""
+    """A new conversation."""
 
-    title: str | None = None
-    model: str | None = None
+    title: Annotated[
+        Title | None, Meta(description="Its title; without it, the first words of the first question.")
+    ] = None
+    model: Annotated[ModelName | None, Meta(description="Its model; without it, the project's or the server's.")] = None
 
 
 class ConversationPatch(Strict, frozen=True):
-    """``PATCH /api/conversations/:id``: what is left out stays; ``model`` null goes back to the project's."""
+    """What to change of a conversation; what is left out stays."""
 
-    title: str | UnsetType = UNSET
-    model: str | UnsetType | None = UNSET
-    active_message_id: UUID | UnsetType = UNSET
+    title: Annotated[Title | UnsetType, Meta(description="Its title.")] = UNSET
+    model: Annotated[
+        ModelName | UnsetType | None, Meta(description="Its model; null goes back to the project's or the server's.")
+    ] = UNSET
+    active_message_id: Annotated[
+        UUID | UnsetType, Meta(description="The message that ends the branch that is shown.")
+    ] = UNSET
+
+
+class TurnOptions(Strict, frozen=True):
+    """What a message may set for its own turn."""
+
+    think: Annotated[bool | UnsetType, Meta(description="Whether the model is to think first.")] = UNSET
+    temperature: Annotated[
+        Annotated[int, Meta(ge=0, le=HOTTEST)] | Annotated[float, Meta(ge=0, le=HOTTEST)] | UnsetType,
+        Meta(description="How freely the model chooses its words."),
+    ] = UNSET
+    top_p: Annotated[
+        Annotated[int, Meta(ge=0, le=1)] | Annotated[float, Meta(ge=0, le=1)] | UnsetType,
+        Meta(description="The share of likely words that it chooses from."),
+    ] = UNSET
+    seed: Annotated[
+        Annotated[int, Meta(ge=-BIGGEST, le=BIGGEST)] | UnsetType, Meta(description="Makes its choices repeatable.")
+    ] = UNSET
 
 
 class NewMessage(Strict, frozen=True):
-    """``POST /api/conversations/:id/messages``: without ``parent_id`` the message follows the one shown last."""
+    """A question; only ``content`` is needed."""
 
-    content: str
-    client_id: str | None = None
-    parent_id: UUID | UnsetType | None = UNSET
-    model: str | None = None
-    options: dict[str, Any] | None = None
+    content: Question
+    client_id: Annotated[
+        ClientId | None, Meta(description="Makes it safe to send again: one message and one answer come of it.")
+    ] = None
+    parent_id: Annotated[
+        UUID | UnsetType | None,
+        Meta(description="The answer that it follows; null for a first message, the one shown last without it."),
+    ] = UNSET
+    model: Annotated[ModelName | None, Meta(description="The model of this turn.")] = None
+    options: Annotated[TurnOptions | None, Meta(description="Options of this turn.")] = None
 
 
 class Stopping(Strict, frozen=True):
-    """``POST /api/conversations/:id/stop``."""
+    """Which answer to stop."""
 
-    run_id: UUID | None = None
+    run_id: Annotated[UUID | None, Meta(description="The run to stop; all of the conversation's without it.")] = None
 
 
 class Regeneration(Strict, frozen=True):
-    """``POST /api/conversations/:id/regenerate``."""
+    """Which answer to make again."""
 
-    message_id: UUID | None = None
-    client_id: str | None = None
-    model: str | None = None
+    message_id: Annotated[UUID | None, Meta(description="The answer; the newest one without it.")] = None
+    client_id: Annotated[ClientId | None, Meta(description="Makes it safe to send again.")] = None
+    model: Annotated[ModelName | None, Meta(description="The model of this turn.")] = None
 
 
 class Answering(Strict, frozen=True):
-    """``POST /api/conversations/:id/continue``."""
+    """Which answer to go on with."""
 
-    message_id: UUID
-    client_id: str | None = None
+    message_id: Annotated[UUID, Meta(description="The answer, which was stopped, interrupted, or failed.")]
+    client_id: Annotated[ClientId | None, Meta(description="Makes it safe to send again.")] = None
+
+
+def given(members: SettingsChange | TurnOptions | None) -> dict[str, Any] | None:
+    """Return the members that were sent, by name, as a service takes them."""
+    return None if members is None else dict(to_builtins(members))

@@ -1,4 +1,4 @@
-"""Tables of users, their sign-ins, and plugin states."""
+"""Tables of users, their sign-ins, keys and invitations, and plugin states."""
 
 from __future__ import annotations
 
@@ -9,7 +9,17 @@ import sqlalchemy as sa
 from eudai_sql.tables.metadata import metadata, owner_key
 from eudai_sql.types import CleanText, Json, UtcDateTime
 
-__all__ = ["plugin_states", "refresh_tokens", "sessions", "users"]
+__all__ = [
+    "REVOKED",
+    "api_keys",
+    "invites",
+    "login_failures",
+    "plugin_states",
+    "refresh_tokens",
+    "sessions",
+    "signing_keys",
+    "users",
+]
 
 users: Final = sa.Table(
     "users",
@@ -24,6 +34,7 @@ users: Final = sa.Table(
     sa.Column("is_admin", sa.Boolean(), nullable=False),
     sa.Column("disabled", sa.Boolean(), nullable=False),
     sa.Column("created_at", UtcDateTime(), nullable=False),
+    sa.Index(None, "created_at", "id"),
 )
 
 sessions: Final = sa.Table(
@@ -32,9 +43,13 @@ sessions: Final = sa.Table(
     sa.Column("id", sa.Uuid(), primary_key=True),
     owner_key("user_id", "users.id", index=True),
     sa.Column("created_at", UtcDateTime(), nullable=False),
-    sa.Column("expires_at", UtcDateTime(), nullable=False),
+    sa.Column("expires_at", UtcDateTime(), nullable=False, index=True),
     sa.Column("revoked_at", UtcDateTime()),
 )
+
+REVOKED: Final = sessions.c.revoked_at.is_not(None)
+"""Sessions that were ended."""
+sa.Index("ix_sessions_revoked", sessions.c.revoked_at, sqlite_where=REVOKED, postgresql_where=REVOKED)
 
 refresh_tokens: Final = sa.Table(
     "refresh_tokens",
@@ -43,6 +58,52 @@ refresh_tokens: Final = sa.Table(
     owner_key("session_id", "sessions.id", index=True),
     sa.Column("expires_at", UtcDateTime(), nullable=False),
     sa.Column("spent_at", UtcDateTime()),
+)
+
+api_keys: Final = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("id", sa.Uuid(), primary_key=True),
+    owner_key("user_id", "users.id"),
+    sa.Column("name", CleanText(), nullable=False),
+    sa.Column("sha256", CleanText(), nullable=False),
+    sa.Column("scopes", Json, nullable=False),
+    sa.Column("created_at", UtcDateTime(), nullable=False),
+    sa.Column("expires_at", UtcDateTime()),
+    sa.Column("last_used_at", UtcDateTime()),
+    sa.Index(None, "user_id", "created_at", "id"),
+)
+
+# Whoever made or used an invitation may be deleted since: it was used all the same, as ``used_at`` tells.
+invites: Final = sa.Table(
+    "invites",
+    metadata,
+    sa.Column("id", sa.Uuid(), primary_key=True),
+    sa.Column("code_sha256", CleanText(), nullable=False, unique=True),
+    sa.Column("created_by", sa.Uuid(), sa.ForeignKey("users.id", ondelete="SET NULL"), index=True),
+    sa.Column("created_at", UtcDateTime(), nullable=False),
+    sa.Column("expires_at", UtcDateTime(), nullable=False),
+    sa.Column("note", CleanText(), nullable=False),
+    sa.Column("used_by", sa.Uuid(), sa.ForeignKey("users.id", ondelete="SET NULL"), index=True),
+    sa.Column("used_at", UtcDateTime()),
+    sa.Index(None, "created_at", "id"),
+)
+
+# A handful of rows: they need no index.
+signing_keys: Final = sa.Table(
+    "signing_keys",
+    metadata,
+    sa.Column("kid", CleanText(), primary_key=True),
+    sa.Column("created_at", UtcDateTime(), nullable=False),
+    sa.Column("retires_at", UtcDateTime()),
+)
+
+login_failures: Final = sa.Table(
+    "login_failures",
+    metadata,
+    sa.Column("key", CleanText(), primary_key=True),
+    sa.Column("count", sa.Integer(), nullable=False),
+    sa.Column("last_at", UtcDateTime(), nullable=False, index=True),
 )
 
 plugin_states: Final = sa.Table(

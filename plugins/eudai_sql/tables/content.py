@@ -1,4 +1,4 @@
-"""Tables of projects and of what they know: files, instructions, document versions, texts."""
+"""Tables of projects and of what they know: files, pages, instructions, their versions, texts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ import sqlalchemy as sa
 from eudai_sql.tables.metadata import metadata, owner_key
 from eudai_sql.types import CleanText, Json, UtcDateTime, Utf8
 
-__all__ = ["document_versions", "files", "instructions", "projects", "text_owners", "texts"]
+__all__ = [
+    "document_versions",
+    "files",
+    "instruction_versions",
+    "instructions",
+    "projects",
+    "text_owners",
+    "texts",
+    "urls",
+]
 
 projects: Final = sa.Table(
     "projects",
@@ -22,6 +31,8 @@ projects: Final = sa.Table(
     sa.Column("created_at", UtcDateTime(), nullable=False),
     sa.Column("updated_at", UtcDateTime(), nullable=False),
     sa.Column("version", sa.Integer(), nullable=False),
+    # Kept by SqlConversations: a project is read at every step, and counting many conversations takes long.
+    sa.Column("conversation_count", sa.Integer(), nullable=False, server_default="0"),
     sa.Index(None, "owner_id", "created_at", "id"),
 )
 
@@ -50,6 +61,38 @@ instructions: Final = sa.Table(
     sa.Column("position", sa.Integer(), nullable=False),
     sa.Column("enabled", sa.Boolean(), nullable=False),
     sa.Column("version", sa.Integer(), nullable=False),
+)
+
+# What an instruction said, by the version in which it began to say so: changes of anything else have no row here.
+instruction_versions: Final = sa.Table(
+    "instruction_versions",
+    metadata,
+    owner_key("instruction_id", "instructions.id", primary_key=True),
+    sa.Column("number", sa.Integer(), primary_key=True, autoincrement=False),
+    sa.Column("instruction_text", CleanText(), nullable=False),
+    sa.Column("created_at", UtcDateTime(), nullable=False),
+)
+
+urls: Final = sa.Table(
+    "urls",
+    metadata,
+    sa.Column("id", sa.Uuid(), primary_key=True),
+    owner_key("project_id", "projects.id"),
+    sa.Column("url", CleanText(), nullable=False),
+    # The SHA-256 of ``url``, which makes it unique: PostgreSQL indexes no text of more than some 2,700 bytes.
+    sa.Column("url_sha256", CleanText(), nullable=False),
+    sa.Column("description", CleanText(), nullable=False),
+    owner_key("added_by", "users.id", index=True),
+    sa.Column("created_at", UtcDateTime(), nullable=False),
+    sa.Column("title", CleanText(), nullable=False),
+    sa.Column("status", CleanText(), nullable=False),
+    sa.Column("error", CleanText()),
+    sa.Column("fetched_at", UtcDateTime()),
+    # Empty until something was fetched.
+    sa.Column("current_version", sa.Integer()),
+    sa.Column("pinned", sa.Boolean(), nullable=False),
+    sa.UniqueConstraint("project_id", "url_sha256"),
+    sa.Index(None, "project_id", "created_at", "id"),
 )
 
 # ``owner_id`` names a row of the table that ``owner_type`` says, so no foreign key can hold it: whoever deletes the

@@ -27,17 +27,8 @@ from eudai_core.model import (
     SegmentKind,
     Stability,
 )
+from support.chat_faults import DEFAULTS
 from support.chatting import chatting
-
-DEFAULTS = (
-    "eudai-sql",
-    "eudai-auth",
-    "eudai-content",
-    "eudai-context",
-    "eudai-ollama",
-    "eudai-extractive",
-    "eudai-export",
-)
 
 
 class HangingSource:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -70,17 +71,23 @@ DOWN = BackendUnavailable("It cannot be reached.")
 GOOD: Script = [Chunk(phase=Phase.READING), Chunk(text="Here."), Chunk(done=Done())]
 
 
-async def read(data: Path, clock: FrozenClock, backend: Flaky) -> list[Chunk]:
-    """Read a stream to its end; whenever it pauses, time moves on."""
-    plugins = ["eudai-sql", "eudai-context", ("flaky", WithFlaky(backend))]
+async def built(data: Path, clock: FrozenClock, *plugins: Any, **settings: str) -> PluginHost:
+    """Return a host with these plugins; close it."""
+    none = {"EUDAI_AUTHENTICATORS": "", "EUDAI_PASSWORD_HASHERS": ""}
     host = PluginHost.compose(
-        overrides={"EUDAI_DATA_DIR": str(data), "EUDAI_AUTHENTICATORS": "", "EUDAI_PASSWORD_HASHERS": ""},
+        overrides={"EUDAI_DATA_DIR": str(data), **none, **settings},
         environ={},
         dotenv=None,
-        plugins=plugins,
+        plugins=["eudai-sql", "eudai-context", *plugins],
         clock=clock,
     )
     await host.build(jobs=JobRunner(host, clock, "test"))
+    return host
+
+
+async def read(data: Path, clock: FrozenClock, backend: Flaky) -> list[Chunk]:
+    """Read a stream to its end; whenever it pauses, time moves on."""
+    host = await built(data, clock, ("flaky", WithFlaky(backend)))
     chunks: list[Chunk] = []
 
     async def collect() -> None:
@@ -154,3 +161,44 @@ async def test_a_socket_that_hangs_up_is_tried_three_times(tmp_path: Path) -> No
         assert answer.error is not None
         assert answer.error["code"] == BackendUnavailable.code
         assert hangups == 3
+
+
+class Careless:
+    """A filter that does not close what it reads."""
+
+    def __init__(self) -> None:
+        self.closed: list[str] = []
+
+    def wrap(self, request: ChatRequest, stream: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
+        return self._wrapped(stream)
+
+    async def _wrapped(self, stream: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
+        try:
+            async for chunk in stream:
+                yield chunk
+        finally:
+            self.closed.append("filter")
+
+
+class WithCareless:
+    eudai_api = (0, 1)
+
+    def __init__(self, stream_filter: Careless) -> None:
+        self._filter = stream_filter
+
+    @hookimpl
+    def eudai_register_stream_filters(self, register: Any) -> None:
+        register("careless", lambda context: self._filter)
+
+
+async def test_a_filter_that_does_not_close_its_stream_leaves_nothing_open(tmp_path: Path) -> None:
+    clock, careless = FrozenClock(), Careless()
+    backend = Flaky(clock, [Chunk(text="One"), Chunk(text="two"), Chunk(done=Done())])
+    plugins = (("flaky", WithFlaky(backend)), ("careless", WithCareless(careless)))
+    host = await built(tmp_path, clock, *plugins, EUDAI_STREAM_FILTERS="careless")
+    try:
+        async with aclosing(AnswerStream(host, clock).chunks("flaky", REQUEST)) as chunks:
+            assert (await anext(chunks)).text == "One"
+        assert (backend.closed, careless.closed) == (1, ["filter"])
+    finally:
+        await host.aclose()

@@ -53,7 +53,7 @@ async def test_the_second_turn_begins_with_the_first_one_byte_for_byte(chat: Cha
 
 
 async def test_instructions_are_sent(chat: Chatting) -> None:
-    await chat.app.content.add_instruction(chat.identity, chat.project.id, text="Speak like a pirate.")
+    await chat.app.content.instructions.add(chat.identity, chat.project.id, text="Speak like a pirate.")
     await chat.said()
     system = chat.ollama.chats[0].body["messages"][0]
     assert system["role"] == "system"

@@ -122,6 +122,21 @@ async def test_a_deleted_file_vanishes_from_prompts_and_reports(world: World) ->
     assert (await shown(world))["exact"]
 
 
+async def test_a_deleted_page_vanishes_from_prompts_and_reports(world: World) -> None:
+    page = await world.add_page("https://example.org/big", topics(150))
+    await world.ask("What is keyword3?", "It is explained.")
+    assert world.last_answer is not None
+    first = world.last_answer
+    await world.delete_page(page)
+    after = await world.ask("And keyword17?")
+    assert "keyword3 belongs" not in "".join(m.content for m in after.messages)
+    report = await context_report(world.storage, first)
+    erased = [s for s in report["segments"] if s["kind"] == "page" and s["included"]]
+    assert erased
+    assert all(s["text"] is None for s in erased)
+    assert "keyword3 belongs" not in str(report["messages"])
+
+
 async def test_a_continued_answer_keeps_its_prompt(world: World) -> None:
     world.with_model(window=32_768)
     await world.add_file("big.md", topics(150))

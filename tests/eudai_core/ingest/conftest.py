@@ -36,8 +36,8 @@ def plugins() -> list[object]:
 
 
 @pytest.fixture
-def url(sqlite_url: str) -> str:
-    return sqlite_url
+def url(database_url: str) -> str:
+    return database_url
 
 
 @pytest.fixture

@@ -18,9 +18,10 @@ from eudai_core.contracts import SearchIndex
 from eudai_core.errors import NotFound, StorageUnavailable
 from eudai_core.ids import new_id
 from eudai_core.ingest import INGEST_JOB, reading
+from eudai_core.ingest.document import Document, of_file
 from eudai_core.ingest.reading import find_extractor
 from eudai_core.jobs import TRIES
-from eudai_core.model import DocumentStatus, DocumentVersion, FileRecord, Job
+from eudai_core.model import DocumentStatus, DocumentVersion, Job
 from eudai_core.plugins.roles import BLOB_STORES, SEARCH_INDEXES, STORAGE
 from eudai_core.testing.clock import FrozenClock
 from eudai_sql import SqlPlugin
@@ -96,12 +97,6 @@ class TestOnBothDatabases:
         await desk.runner.idle()
         assert await desk.search("fish") == []
         assert desk.told.events == []
-
-    async def test_forgetting(self, desk: Desk) -> None:
-        file = await desk.upload("guide.md", GUIDE.encode())
-        await desk.runner.idle()
-        await desk.ingest.forget(file)
-        assert await desk.search("fish") == []
 
 
 @pytest.mark.parametrize(
@@ -248,9 +243,9 @@ async def test_a_server_that_stops_in_the_middle_goes_on_at_its_next_start(desk:
 
 async def test_an_older_version_is_kept_but_not_searched(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     file = await desk.store("guide.md", GUIDE.encode())
-    newer = replace(file, current=replace(file.current, id=new_id(), number=2))
+    newer = of_file(replace(file, current=replace(file.current, id=new_id(), number=2)))
 
-    async def found(job: Job) -> tuple[FileRecord, DocumentVersion]:
+    async def found(job: Job) -> tuple[Document, DocumentVersion]:
         return newer, file.current
 
     monkeypatch.setattr(desk.handler, "_find", found)
@@ -276,7 +271,6 @@ class TestWithoutChunkerAndIndex:
         await desk.runner.idle()
         assert (await desk.version(file)).status is DocumentStatus.READY
         assert await desk.text(file) == GUIDE
-        await desk.ingest.forget(file)
 
 
 def test_the_extractor_that_names_the_type_comes_before_one_for_the_family() -> None:

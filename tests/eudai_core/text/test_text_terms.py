@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import time
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -145,3 +149,46 @@ def test_sentences_cover_every_character_once(text: str) -> None:
         assert not text[covered:start].strip()
         covered = end
     assert not text[covered:].strip()
+
+
+HOSTILE = {
+    "marks in falling order": "\u0345\u0301\u0316\u0334",
+    "one mark": "\u0301",
+    "a letter with many marks": "a" + "\u0301\u0316" * 3000,
+    "letters of the Hangul alphabet": "\u1112\u1161\u11ab",
+    "Han": "汉字",
+    "ligatures that become phrases": "\ufdfa",
+    "letters with diacritics": "é",
+    "ASCII": "a",
+}
+
+
+@pytest.mark.parametrize("piece", HOSTILE.values(), ids=HOSTILE)
+def test_time_rises_with_the_length_and_not_faster(piece: str) -> None:
+    """Ten times the text takes about ten times as long; where it took a hundred times, the square was at work."""
+
+    def seconds(length: int) -> float:
+        text = (piece * (length // len(piece) + 1))[:length]
+        times = []
+        for _ in range(3):
+            begun = time.thread_time()
+            tokenise(text)
+            times.append(time.thread_time() - begun)
+        return min(times)
+
+    seconds(10_000)
+    assert seconds(100_000) <= 20 * seconds(10_000) + 0.01
+
+
+LETTERS = (
+    *("a", "é", "e\u0301", "ß", "汉", "ｶﾞ", "ﬁ", "ก", "ำ", "한", "\u1112\u1161\u11ab", "हि", "न्", " ", "½", "㎏", "™"),
+    *("か\u3099", "ا\u0653", "И\u0306", "Å", "\u0b95\u0bbe", "\uff21", "'", "-", "1"),
+)
+
+
+@given(st.lists(st.sampled_from(LETTERS), min_size=200, max_size=700))
+def test_long_texts_give_the_terms_of_their_words(letters: list[str]) -> None:
+    """Normalising in stretches cuts nothing in two."""
+    text = "".join(letters)
+    whole = unicodedata.normalize("NFKC", text)
+    assert tokenise(text) == [term for word in re.split(r"\s+", whole) for term in tokenise(word)]

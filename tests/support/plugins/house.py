@@ -26,7 +26,7 @@ class Inert:
 
 
 class HousePlugin:
-    """Registers storage ``sql``, event bus ``local`` and context budgeter ``shares``."""
+    """Registers storage ``sql``, event bus ``sql`` and context budgeter ``shares``."""
 
     eudai_api = (0, 1)
 
@@ -51,7 +51,7 @@ class HousePlugin:
 
     @hookimpl
     def eudai_register_event_buses(self, register: Registrar[EventBus]) -> None:
-        register("local", self.make("bus"))
+        register("sql", self.make("bus"))
 
     @hookimpl
     def eudai_register_context_budgeters(self, register: Registrar[ContextBudgeter]) -> None:

@@ -1,0 +1,1 @@
+"""Backups: everything in one file, and everything from one database into another."""

@@ -1,0 +1,1 @@
+"""The history of the table; the revisions are in ``versions``."""
