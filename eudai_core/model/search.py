@@ -85,7 +85,7 @@ class Snippet:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """A message or a file that somebody searched for; ``name`` is the conversation's title or the file's name."""
+    """What somebody searched for: a message, file or page. ``name`` is the title of its conversation or its own."""
 
     type: str
     id: UUID

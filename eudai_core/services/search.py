@@ -1,4 +1,4 @@
-"""Searching one's own messages and files."""
+"""Searching one's own messages, files and pages."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from eudai_core.model import (
     SearchHit,
     SearchResult,
     SearchScope,
+    Url,
 )
 from eudai_core.plugins import PluginHost
 from eudai_core.plugins.roles import SEARCH_INDEXES
@@ -32,7 +33,11 @@ from eudai_core.text import snippet, tokenise
 
 __all__ = ["SEARCH_TYPES", "Search"]
 
-SEARCH_TYPES: Final = {"message": SearchCollection.MESSAGES, "file": SearchCollection.DOCUMENTS}
+SEARCH_TYPES: Final = {
+    "message": SearchCollection.MESSAGES,
+    "file": SearchCollection.DOCUMENTS,
+    "url": SearchCollection.DOCUMENTS,
+}
 """What can be searched for, and where it is."""
 QUESTION_LENGTH: Final = 10_000
 MOST_TERMS: Final = 64
@@ -62,9 +67,10 @@ class Search:
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[SearchResult]:
-        """Return the caller's messages and files that match best, best first, each once with its best passage.
+        """Return the caller's messages, files and pages that match best, best first, each once with its best passage.
 
-        What was deleted since it was indexed is left out, so a page may be shorter than ``limit`` before the end.
+        What was deleted since it was indexed, or is of another type, is left out: a page may be shorter than ``limit``
+        before the end.
 
         Raises:
             InvalidInput: the question is empty, too long or not storable, or a type or the cursor is none of ours.
@@ -72,7 +78,8 @@ class Search:
             Unavailable: there is no search index.
         """
         check_text("$.q", q, longest=QUESTION_LENGTH, shortest=1)
-        collections = [SEARCH_TYPES[name] for name in _checked_types(types)]
+        wanted = _checked_types(types)
+        collections = sorted({SEARCH_TYPES[name] for name in wanted})
         first, limit = _position(cursor), check_limit(limit)
         index = self._host.find(SEARCH_INDEXES)
         if index is None:
@@ -82,7 +89,7 @@ class Search:
         terms = dict.fromkeys(list(dict.fromkeys(await self._host.run_blocking(tokenise, q)))[:MOST_TERMS], 1.0)
         found = await _best_of_each(index, terms, scopes, first + limit + 1)
         following = first + limit if first + limit < min(len(found), DEPTH) else None
-        items = await self._results(identity, found[first : first + limit], terms)
+        items = await self._results(identity, found[first : first + limit], terms, wanted)
         return Page(items, None if following is None else _cursor(following))
 
     async def _projects_of(self, identity: Identity, project_id: UUID | None) -> Sequence[UUID]:
@@ -92,7 +99,7 @@ class Search:
             return await unit.projects.ids(identity.user_id)
 
     async def _results(
-        self, identity: Identity, hits: Sequence[SearchHit], terms: Mapping[str, float]
+        self, identity: Identity, hits: Sequence[SearchHit], terms: Mapping[str, float], types: Collection[str]
     ) -> Sequence[SearchResult]:
         denied = await self._denied(identity, {hit.scope.project_id for hit in hits})
         hits = [hit for hit in hits if hit.scope.project_id not in denied]
@@ -101,8 +108,9 @@ class Search:
         async with self._storage.unit_of_work(readonly=True) as unit:
             messages = await unit.messages.many(said)
             talks = await unit.conversations.many(sorted({one.conversation_id for one in messages.values()}))
-            files = await unit.documents.many_files(kept)
-        return await self._host.run_blocking(_shown, hits, messages, talks, files, frozenset(terms))
+            files = await unit.documents.many_files(kept) if "file" in types else {}
+            pages = await unit.urls.many(kept) if "url" in types else {}
+        return await self._host.run_blocking(_shown, hits, messages, talks, files, pages, frozenset(terms))
 
     async def _denied(self, identity: Identity, projects: Collection[UUID]) -> set[UUID]:
         """Return the projects that a policy of the operator keeps the caller from reading."""
@@ -135,6 +143,7 @@ def _shown(
     messages: Mapping[UUID, Message],
     talks: Mapping[UUID, Conversation],
     files: Mapping[UUID, FileRecord],
+    pages: Mapping[UUID, Url],
     terms: frozenset[str],
 ) -> list[SearchResult]:
     """Return what is shown of each hit that is still there. Runs in a thread: snippets take time."""
@@ -146,6 +155,8 @@ def _shown(
             results.append(_message(hit, message, talks[message.conversation_id], terms))
         elif file is not None:
             results.append(_file(hit, file, terms))
+        elif hit.document_id in pages:
+            results.append(_page(hit, pages[hit.document_id], terms))
     return results
 
 
@@ -160,6 +171,11 @@ def _message(hit: SearchHit, message: Message, talk: Conversation, terms: frozen
 def _file(hit: SearchHit, file: FileRecord, terms: frozenset[str]) -> SearchResult:
     shown = snippet(hit.passage.text, terms)
     return SearchResult("file", file.id, file.project_id, None, file.filename, shown, hit.score, file.uploaded_at)
+
+
+def _page(hit: SearchHit, page: Url, terms: frozenset[str]) -> SearchResult:
+    shown, at = snippet(hit.passage.text, terms), page.fetched_at or page.created_at
+    return SearchResult("url", page.id, page.project_id, None, page.title or page.url, shown, hit.score, at)
 
 
 def _checked_types(types: Collection[str]) -> list[str]:

@@ -43,6 +43,7 @@ _is_current: Final = sa.and_(
 _select: Final = sa.select(*_columns, *VERSION_COLUMNS).outerjoin_from(table, versions, _is_current)
 _this: Final = table.c.id == sa.bindparam("url_id")
 _get: Final = _select.where(_this)
+_many: Final = _select.where(table.c.id.in_(sa.bindparam("url_ids", expanding=True)))
 _of_project: Final = _select.where(table.c.project_id == sa.bindparam("project"))
 _all: Final = _of_project.order_by(table.c.created_at, table.c.id)
 _first_page: Final = _of_project.order_by(table.c.created_at.desc(), table.c.id.desc()).limit(
@@ -90,6 +91,13 @@ class SqlUrls(Repository):
         """Return a page with its current version; to a transaction that may write it stays so until that ends."""
         await hold(self._tx, URL, url_id)
         return await self._get(url_id)
+
+    async def many(self, url_ids: Sequence[UUID]) -> dict[UUID, Url]:
+        """Return several pages by id, each with its current version."""
+        if not url_ids:
+            return {}
+        found = [_url(row) for row in await self._tx.rows(_many, {"url_ids": list(url_ids)})]
+        return {url.id: url for url in found}
 
     async def list(self, project_id: UUID, *, cursor: str | None, limit: int) -> Page[Url]:
         """List a project's pages, newest first."""

@@ -183,6 +183,7 @@ DOCUMENTS = [
     Mutant(documents.MemoryDocuments, "add_version", becomes(document_faults.forgets_the_last_version), "old_versions"),
     Mutant(documents, "drop_documents", becomes(document_faults.releases_current_blobs), "blobs_of_versions"),
     Mutant(urls.MemoryUrls, "get", answers(lambda url: replace(url, fetched_at=None)), "urls"),
+    Mutant(urls.MemoryUrls, "many", answers(lambda _: {}), "urls"),
     Mutant(urls, "_refuse_taken", becomes(lambda *_: None), "one_url_of_an_address"),
     Mutant(urls, "page", becomes(faults.page_repeats), "url_pages"),
     Mutant(urls.MemoryUrls, "all", answers(lambda found: found[::-1]), "url_pages"),

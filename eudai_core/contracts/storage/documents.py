@@ -122,6 +122,10 @@ class Urls(Protocol):
         """Add a page without versions. Raises Conflict when the project has this very address already."""
         ...
 
+    async def many(self, url_ids: Sequence[UUID]) -> Mapping[UUID, Url]:
+        """Return several pages by id, each with its current version; those that are not there are missing."""
+        ...
+
     async def get(self, url_id: UUID) -> Url:
         """Return a page with its current version; to a unit of work that may write it stays so until that ends."""
         ...

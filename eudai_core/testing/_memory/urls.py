@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -33,6 +33,11 @@ class MemoryUrls(Repository):
     async def get(self, url_id: UUID) -> Url:
         """Return a page with its current version."""
         return required((await self._tx.reading()).urls, url_id, "page")
+
+    async def many(self, url_ids: Sequence[UUID]) -> Mapping[UUID, Url]:
+        """Return several pages by id; those that are not there are missing."""
+        rows = (await self._tx.reading()).urls
+        return {key: rows[key] for key in url_ids if key in rows}
 
     async def list(self, project_id: UUID, *, cursor: str | None, limit: int) -> Page[Url]:
         """List a project's pages, newest first."""

@@ -43,6 +43,9 @@ async def check_urls(rows: Rows) -> None:
         must_equal(await work.urls.get(made.id), made, "a page comes back whole")
         must_equal(await work.urls.get(plain.id), plain, "a page that was never fetched comes back whole")
         must_equal(await work.urls.all(new_id()), [], "a project that is not there has no pages")
+        many = await work.urls.many([plain.id, new_id(), made.id, made.id])
+        must_equal(many, {made.id: made, plain.id: plain}, "many() gives those that are there, with their versions")
+        must_equal(await work.urls.many([]), {}, "many() of nothing is nothing")
     for call in (
         lambda work: work.urls.get(new_id()),
         lambda work: work.urls.delete(new_id()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, cast
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -27,8 +27,9 @@ class Searching(Strict, frozen=True):
         ),
     ]
     type: Annotated[
-        str, Meta(max_length=TYPE_LENGTH, description="What to look for: `message`, `file`, or both with a comma.")
-    ] = "message,file"
+        str,
+        Meta(max_length=TYPE_LENGTH, description="What to look for: `message`, `file`, `url`, or several with commas."),
+    ] = "message,file,url"
     project_id: Annotated[UUID | None, Meta(description="Only in this project; without it, in all of one's own.")] = (
         None
     )
@@ -46,23 +47,25 @@ class Highlight(Struct):
 
 
 class SearchResult(Struct):
-    """A message or a file that was found."""
+    """A message, a file or a page that was found."""
 
-    type: Annotated[Literal["message", "file"], Meta(description="What it is.")]
+    type: Annotated[Literal["message", "file", "url"], Meta(description="What it is.")]
     id: Id
     project_id: ProjectId
-    conversation_id: Annotated[UUID | None, Meta(description="The conversation of a message; null for a file.")]
-    name: Annotated[str, Meta(description="The title of the conversation, or the name of the file.")]
+    conversation_id: Annotated[UUID | None, Meta(description="The conversation of a message; null for others.")]
+    name: Annotated[str, Meta(description="The title of the conversation or the page, or the name of the file.")]
     snippet: Annotated[str, Meta(description="The stretch of its text that shows best why it was found.")]
     highlights: Annotated[list[Highlight], Meta(description="Where in the snippet the words stand, in order.")]
     score: Annotated[float, Meta(description="How well it matches; comparable within one list only.")]
-    timestamp: Annotated[Moment, Meta(description="When the message was written, or the file uploaded.")]
+    timestamp: Annotated[
+        Moment, Meta(description="When the message was written, the file uploaded, or the page fetched.")
+    ]
 
     @classmethod
     def of(cls, result: core.SearchResult) -> SearchResult:
         """Convert."""
         return cls(
-            type="message" if result.type == "message" else "file",
+            type=cast('Literal["message", "file", "url"]', result.type),
             id=result.id,
             project_id=result.project_id,
             conversation_id=result.conversation_id,

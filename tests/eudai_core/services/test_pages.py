@@ -15,7 +15,7 @@ from eudai_core.plugins.roles import STORAGE
 from eudai_core.services.fetching import FETCH_JOB, state_of
 from eudai_core.services.revisions import url_revision
 from eudai_core.testing import FrozenClock
-from support.shelf import Shelf, open_shelf
+from support.shelf import Shelf, open_shelf, uploads
 
 ROSES = "https://example.org/roses"
 
@@ -65,6 +65,20 @@ async def test_a_page_is_fetched_read_and_found(shelf: Shelf, clock: FrozenClock
         ("updated", "ready"),
     ]
     assert {data["project_id"] for _, data in told} == {str(shelf.project.id)}
+
+
+async def test_a_search_finds_pages_among_files_and_tells_which_is_which(shelf: Shelf) -> None:
+    shelf.fetcher.title = "All about roses"
+    page = await add(shelf)
+    project = shelf.project.id
+    await shelf.app.content.files.upload(shelf.identity, project, uploads(("notes.txt", b"Roses in my notes.")))
+    await shelf.idle()
+    found = (await shelf.app.search.find(shelf.identity, "roses")).items
+    assert {(one.type, one.name) for one in found} == {("url", "All about roses"), ("file", "notes.txt")}
+    only = (await shelf.app.search.find(shelf.identity, "roses", types=["url"])).items
+    assert [(one.type, one.id, one.snippet.text) for one in only] == [("url", page.id, "Roses are red.")]
+    await shelf.app.content.urls.delete(shelf.identity, project, page.id)
+    assert [one.type for one in (await shelf.app.search.find(shelf.identity, "roses")).items] == ["file"]
 
 
 async def test_what_is_fetched_again_makes_a_version_only_when_it_differs(shelf: Shelf, clock: FrozenClock) -> None:
