@@ -25,7 +25,7 @@ from eudai_core.services.logins import LogIns
 from eudai_core.services.notices import Notices
 from eudai_core.services.passwords import Passwords
 from eudai_core.services.sessions import LiveIdentities
-from eudai_core.services.throttling import Throttle, client_key
+from eudai_core.services.throttling import Throttle, client_key, sign_up_key
 from eudai_core.settings import CoreSettings
 
 __all__ = ["Accounts"]
@@ -86,22 +86,29 @@ class Accounts:
         Raises:
             Forbidden: signing up is closed, or there is no good invitation.
             Conflict: the name or the e-mail is taken.
-            TooManyRequests: too many codes of this address were wrong.
+            TooManyRequests: too many codes of this address were wrong, or it made too many accounts.
         """
         if self.signup == "closed":
             raise Forbidden("Signing up is closed here. Ask the operator, who runs `eudai users create`.")
         if self.signup == "open":
-            return await self.create_user(username=username, email=email, password=password)
+            async with self._throttle.attempt(sign_up_key(client)) as attempt:
+                attempt.failed = True  # each costs a hash, and most people need one account
+                return await self.create_user(username=username, email=email, password=password)
         if not invite:
             raise Forbidden("Signing up needs an invitation here: send its code as `invite`. Administrators make them.")
         async with self._throttle.attempt(client_key(client)) as attempt:
+            # Before anything else is looked at: without a good code nobody learns which names are taken.
+            async with self._storage.unit_of_work(readonly=True, snapshot=False) as unit:
+                attempt.failed = not await unit.invites.usable(sha256_of(invite), at=self._clock.now())
+            if attempt.failed:
+                raise _bad_invite()
             user, encoded = await self._prepare(username, email, password, is_admin=False)
             async with self._storage.unit_of_work() as unit:
                 await unit.users.add(user, encoded)
                 good = await unit.invites.spend(sha256_of(invite), user_id=user.id, at=user.created_at)
                 attempt.failed = not good
                 if not good:
-                    raise Forbidden("This invitation is unknown, used or expired. Ask for a new one.")
+                    raise _bad_invite()
                 await unit.commit()
         return user
 
@@ -245,3 +252,7 @@ def _check_email(email: str) -> None:
     check_text("$.email", email, longest=254, shortest=3)
     if not EMAIL.fullmatch(email):
         raise InvalidInput("The e-mail is not an address.", errors=(FieldError("$.email", "is no e-mail address"),))
+
+
+def _bad_invite() -> Forbidden:
+    return Forbidden("This invitation is unknown, used or expired. Ask for a new one.")

@@ -38,16 +38,25 @@ class Administration:
 
         Raises:
             Conflict: it is the caller's own account; another administrator does that, or the operator.
+            Forbidden: an API key would make an administrator; that needs a log-in.
         """
         check_admin(identity)
+        if is_admin:
+            check_log_in(identity)  # a key that makes administrators would be one without bounds
         if user_id == identity.user_id and (is_admin is False or disabled):
             raise Conflict("You cannot disable yourself, or stop being an administrator: another one does that.")
         return await self._operator.change(user_id, is_admin=is_admin, disabled=disabled)
 
     async def reset_password(self, identity: Identity, user_id: UUID) -> tuple[User, str]:
-        """Give an account a new random password; it is told this once. A key may not: it would log in with it."""
+        """Give an account a new random password; it is told this once. A key may not: it would log in with it.
+
+        Raises:
+            Conflict: it is the caller's own; that is changed with the current password.
+        """
         check_admin(identity)
         check_log_in(identity)
+        if user_id == identity.user_id:
+            raise Conflict("Change your own password with the current one: PATCH /api/users/me.")
         return await self._operator.reset_password(user_id)
 
     async def invite(

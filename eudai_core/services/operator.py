@@ -56,20 +56,22 @@ class Operator:
     async def change(self, user_id: UUID, *, is_admin: bool | None = None, disabled: bool | None = None) -> User:
         """Make somebody an administrator or not, or disable or enable the account; None leaves it as it is.
 
-        Disabling ends all sessions, makes the user's keys worthless, and closes what is open.
+        Disabling ends all sessions, makes the user's keys worthless, and closes what is open. Who is no administrator
+        any more loses what is open too: it was opened with rights that are gone.
         """
         async with self._storage.unit_of_work() as unit:
-            user, _ = await unit.users.hold(user_id)
+            before, _ = await unit.users.hold(user_id)
             user = replace(
-                user,
-                is_admin=user.is_admin if is_admin is None else is_admin,
-                disabled=user.disabled if disabled is None else disabled,
+                before,
+                is_admin=before.is_admin if is_admin is None else is_admin,
+                disabled=before.disabled if disabled is None else disabled,
             )
             await unit.users.update(user)
             if user.disabled:
                 await unit.sessions.revoke_all(user_id, self._clock.now())
             await unit.commit()
-        await self._changes.tell(AccountChange(user_id, Ends.EVERYTHING if user.disabled else Ends.NOTHING))
+        ends = user.disabled or (before.is_admin and not user.is_admin)
+        await self._changes.tell(AccountChange(user_id, Ends.EVERYTHING if ends else Ends.NOTHING))
         self._notices.tell("user", "updated", user_id, user_id)
         return user
 

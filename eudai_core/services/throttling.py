@@ -13,6 +13,7 @@ import hashlib
 import ipaddress
 import logging
 import unicodedata
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -23,9 +24,9 @@ from eudai_core.contracts import Clock, Storage, UnitOfWork
 from eudai_core.errors import EudaiError, TooManyRequests
 from eudai_core.model import Failures
 
-__all__ = ["FORGOTTEN_AFTER", "Attempt", "Throttle", "account_key", "client_key", "user_key"]
+__all__ = ["FORGOTTEN_AFTER", "Attempt", "Throttle", "account_key", "client_key", "sign_up_key", "user_key"]
 
-FREE: Final = {"account": 5, "user": 5, "client": 50}
+FREE: Final = {"account": 5, "user": 5, "client": 50, "signup": 20}
 """How many failures in a row cost nothing. Many people may share one address."""
 LONGEST_S: Final = 900.0
 FORGOTTEN_AFTER: Final = timedelta(hours=1)
@@ -49,7 +50,7 @@ class Throttle:
         self._storage = storage
         self._clock = clock
         self._on = on
-        self._trying: set[str] = set()
+        self._trying: Counter[str] = Counter()
         self._ended = 0
 
     @asynccontextmanager
@@ -62,7 +63,7 @@ class Throttle:
         if not self._on:
             yield Attempt()
             return
-        known, slowed = await self._admitted(keys)
+        known = await self._admitted(keys)
         attempt = Attempt()
         try:
             yield attempt
@@ -74,30 +75,38 @@ class Throttle:
                     await self._clear([key for key in known if not key.startswith(_CLIENT)])
             finally:
                 # Only now: whoever is let in next finds this try counted.
-                self._trying -= slowed
+                self._trying -= Counter(keys)
                 self._ended += 1
 
-    async def _admitted(self, keys: Sequence[str]) -> tuple[Mapping[str, Failures], set[str]]:
-        """Return what is known of the keys, and those of which this is the only try now."""
+    async def _admitted(self, keys: Sequence[str]) -> Mapping[str, Failures]:
+        """Return what is known of the keys, under which a try is being made now."""
         while True:
             ended = self._ended
             async with self._storage.unit_of_work(readonly=True, snapshot=False) as unit:
                 known = await unit.login_failures.get(keys)
-            slowed = self._admit(known)
-            if not slowed or ended == self._ended:
-                self._trying |= slowed
-                return known, slowed
+            self._admit(keys, known)
+            if ended == self._ended:
+                self._trying.update(keys)
+                return known
             # A try ended while this was read, perhaps one of these keys: it may count by now.
 
-    def _admit(self, known: Mapping[str, Failures]) -> set[str]:
-        """Return the keys that have failed so often that one try at a time is enough."""
+    def _admit(self, keys: Sequence[str], known: Mapping[str, Failures]) -> None:
+        """Refuse a try that is too early; those under way count as failed until they end, so that no burst slips in."""
         wait = max((self._wait(key, failures) for key, failures in known.items()), default=0.0)
-        slowed = {key for key, failures in known.items() if self._delay(key, failures) > 0}
-        if wait <= 0 and slowed & self._trying:
-            wait = 1.0  # many at once are not to slip through before the first of them has failed
+        if wait <= 0 and any(self._is_crowded(key, known.get(key)) for key in keys):
+            wait = 1.0
         if wait > 0:
-            raise TooManyRequests("Too many wrong passwords. Wait, then try again.", retry_after=wait)
-        return slowed
+            raise TooManyRequests("Too many tries. Wait, then try again.", retry_after=wait)
+
+    def _is_crowded(self, key: str, failures: Failures | None) -> bool:
+        under_way = self._trying[key]
+        failed = 0 if failures is None or self._is_old(failures) else failures.count
+        if key.startswith(_CLIENT) and not failed:
+            return False  # a whole office may log in at nine
+        return under_way > 0 and failed + under_way >= FREE[key.partition(":")[0]]
+
+    def _is_old(self, failures: Failures) -> bool:
+        return self._clock.now() - failures.last_at >= FORGOTTEN_AFTER
 
     def _wait(self, key: str, failures: Failures) -> float:
         passed = (self._clock.now() - failures.last_at).total_seconds()
@@ -105,7 +114,7 @@ class Throttle:
         return self._delay(key, failures) - max(passed, 0.0)
 
     def _delay(self, key: str, failures: Failures) -> float:
-        if self._clock.now() - failures.last_at >= FORGOTTEN_AFTER:
+        if self._is_old(failures):
             return 0.0
         over = failures.count - FREE[key.partition(":")[0]]
         return 0.0 if over < 0 else min(2.0 ** min(over, 20), LONGEST_S)
@@ -131,6 +140,14 @@ class Throttle:
         except EudaiError as error:
             # The answer is known by now. Without storage the next try fails for everybody.
             _log.warning("a log-in could not be counted: %s", error.detail)
+
+
+def sign_up_key(client: str | None) -> list[str]:
+    """Return the key under which a client address makes accounts; this machine itself may make any number."""
+    found = client_key(client)
+    if not found or client in {"127.0.0.1", "::1"}:
+        return []
+    return [found[0].replace(_CLIENT, "signup:", 1)]
 
 
 def account_key(login: str) -> str:

@@ -31,16 +31,14 @@ _first_page: Final = (
     .limit(sa.bindparam("limit", type_=sa.Integer()))
 )
 _next_page: Final = _first_page.where(keyset.after(table.c.created_at, table.c.id))
-# The database lets one of several callers change the row.
-_spend: Final = (
-    table.update()
-    .where(
-        table.c.code_sha256 == sa.bindparam("code"),
-        table.c.used_at.is_(None),
-        table.c.expires_at > sa.bindparam("at"),
-    )
-    .values(used_by=sa.bindparam("user_id"), used_at=sa.bindparam("at"))
+_open: Final = (
+    table.c.code_sha256 == sa.bindparam("code"),
+    table.c.used_at.is_(None),
+    table.c.expires_at > sa.bindparam("at"),
 )
+_usable: Final = sa.select(table.c.id).where(*_open)
+# The database lets one of several callers change the row.
+_spend: Final = table.update().where(*_open).values(used_by=sa.bindparam("user_id"), used_at=sa.bindparam("at"))
 _delete: Final = table.delete().where(table.c.id == sa.bindparam("invite_id"))
 
 
@@ -63,6 +61,10 @@ class SqlInvites(Repository):
             values |= keyset.position(cursor)
         found = [Invite(*row) for row in await self._tx.rows(statement, values)]
         return keyset.page(found, limit, lambda invite: (invite.created_at, invite.id))
+
+    async def usable(self, code_sha256: str, *, at: datetime) -> bool:
+        """Tell whether an invitation could be used now."""
+        return await self._tx.row(_usable, {"code": code_sha256, "at": at}) is not None
 
     async def spend(self, code_sha256: str, *, user_id: UUID, at: datetime) -> bool:
         """Use an invitation for a user; False when it is unknown, used or expired."""

@@ -314,10 +314,13 @@ async def test_an_admin_sees_accounts_and_disables_them(server: RunningServer, u
 async def test_an_admin_makes_another_and_takes_the_role_away(user: Client, admin: Client) -> None:
     me = await user.call("GET", "/api/users/me")
     path = f"/api/admin/users/{me['id']}"
+    script = await with_key(admin, Scope.ADMIN)
+    assert (await script.request("PATCH", path, body={"is_admin": True})).status == 403, "a key makes no administrators"
     await admin.call("PATCH", path, {"is_admin": True})
     assert (await user.call("GET", "/api/users/me"))["is_admin"]
     await user.call("GET", "/api/admin/users")
-    await admin.call("PATCH", path, {"is_admin": False})
+    async with closed_with(4401, user, conversation=await user.conversation()):
+        await admin.call("PATCH", path, {"is_admin": False})
     await user.call("GET", "/api/admin/users", status=403)
 
 
@@ -328,6 +331,8 @@ async def test_an_admin_resets_a_password(user: Client, admin: Client) -> None:
         told = await admin.call("POST", f"/api/admin/users/{me['id']}/reset-password")
     await user.call("GET", "/api/users/me", status=401)
     await user.call("POST", "/api/auth/login", {"username": user.name, "password": told["password"]})
+    own = await admin.call("GET", "/api/users/me")
+    await admin.call("POST", f"/api/admin/users/{own['id']}/reset-password", status=409)
 
 
 async def test_invitations(user: Client, admin: Client) -> None:

@@ -129,6 +129,10 @@ class Invites(Protocol):
         """List invitations, newest first."""
         ...
 
+    async def usable(self, code_sha256: str, *, at: datetime) -> bool:
+        """Tell whether an invitation could be used now: known, not used, not expired."""
+        ...
+
     async def spend(self, code_sha256: str, *, user_id: UUID, at: datetime) -> bool:
         """Use an invitation for a user; False when it is unknown, used or expired. Atomic: one caller wins."""
         ...

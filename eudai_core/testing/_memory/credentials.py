@@ -78,6 +78,11 @@ class MemoryInvites(Repository):
         invites = (invite for invite, _ in (await self._tx.reading()).invites.values())
         return page(invites, lambda invite: (invite.created_at, invite.id), cursor=cursor, limit=limit)
 
+    async def usable(self, code_sha256: str, *, at: datetime) -> bool:
+        """Tell whether an invitation could be used now."""
+        invites = (await self._tx.reading()).invites.values()
+        return any(kept == code_sha256 and one.used_at is None and one.expires_at > at for one, kept in invites)
+
     async def spend(self, code_sha256: str, *, user_id: UUID, at: datetime) -> bool:
         """Use an invitation for a user; False when it is unknown, used or expired."""
         state = await self._tx.writing()

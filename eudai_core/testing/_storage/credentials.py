@@ -88,6 +88,8 @@ async def check_invites(rows: Rows) -> None:
             (_CODE, 10, "an invitation that expired cannot be used"),
         ):
             must_equal(await work.invites.spend(code, user_id=guest.id, at=at(seconds)), False, sentence)
+            must_equal(await work.invites.usable(code, at=at(seconds)), False, f"not usable: {sentence}")
+        must_equal(await work.invites.usable(_CODE, at=at(9)), True, "a good code is usable until it is spent")
         used = await work.invites.spend(_CODE, user_id=guest.id, at=at(9))
         must_equal(used, True, "an invitation is good until it expires")
     async with rows.writing() as work:

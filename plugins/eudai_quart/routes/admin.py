@@ -45,7 +45,7 @@ async def change_user(user_id: UUID) -> Response:
 
 
 @blueprint.post("/api/admin/users/<id:user_id>/reset-password")
-@operation(Answer(OneTimePassword), errors=(TooManyRequests,), needs=LOG_IN)
+@operation(Answer(OneTimePassword), errors=(Conflict, TooManyRequests), needs=LOG_IN)
 async def reset_password(user_id: UUID) -> Response:
     """Give an account a new password, which is in this answer and nowhere else; all its sessions end."""
     _, password = await application().administration.reset_password(caller(), user_id)

@@ -116,8 +116,12 @@ def _plain_value(raw: bytes) -> Any:
             return members
         odd = True
         twice = _Twice(members)
-        names = [name for name, _ in pairs]
-        twice.name = next(name for name in names if names.count(name) > 1)
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                twice.name = name
+                break
+            seen.add(name)
         return twice
 
     value = json.loads(raw.decode(), object_pairs_hook=collect)

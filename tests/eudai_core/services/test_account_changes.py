@@ -64,9 +64,13 @@ async def test_of_many_who_want_one_name_at_once_one_gets_it(app: Application) -
 
 async def test_an_invitation_is_good_once_until_it_ends_or_is_withdrawn(tmp_path: Path, clock: FrozenClock) -> None:
     async with opened(tmp_path, clock=clock, settings={"EUDAI_SIGNUP": "invite"}) as app:
+        await app.accounts.create_user(username="taken", email="taken@example.org", password=PASSWORD)
+        taken = {**ACCOUNT, "username": "taken"}
         for code in (None, "", "nothing", "\ud800"):
             with pytest.raises(Forbidden):
                 await app.accounts.sign_up(**ACCOUNT, invite=code)
+            with pytest.raises(Forbidden):  # nobody learns without a code which names are taken
+                await app.accounts.sign_up(**taken, invite=code)
         _, old = await app.invites.create(created_by=None)
         clock.advance(7 * 86_400)
         withdrawn, gone = await app.invites.create(created_by=None)

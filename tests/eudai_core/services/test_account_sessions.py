@@ -17,6 +17,7 @@ from eudai_core.ids import new_id
 from eudai_core.model import Credentials, Identity
 from eudai_core.services.account_changes import TOPIC, AccountChange, Ends
 from eudai_core.services.sessions import REMEMBERED_S
+from eudai_core.services.throttling import FREE
 from eudai_core.testing import FrozenClock
 from support.accounts import PASSWORD, LoggedIn, bearer, logged_in, opened
 
@@ -143,7 +144,7 @@ async def test_a_new_password_ends_all_other_sessions(app: Application) -> None:
 async def test_a_log_in_that_was_on_its_way_does_not_survive_a_new_password(app: Application) -> None:
     mine = await logged_in(app)
     change = app.accounts.change(mine.identity, current_password=PASSWORD, password=NEW)
-    log_ins = [app.accounts.log_in(login="ada", password=PASSWORD) for _ in range(12)]
+    log_ins = [app.accounts.log_in(login="ada", password=PASSWORD) for _ in range(FREE["account"])]
     _, pairs = await asyncio.gather(change, asyncio.gather(*log_ins, return_exceptions=True))
     for pair in pairs:
         if isinstance(pair, BaseException):
@@ -159,7 +160,7 @@ async def test_what_a_user_may_do_is_what_storage_says_now(app: Application, cha
     assert root.identity.is_admin
     with app.accounts.watch_session(root.identity) as ended:
         await app.operator.change(root.user.id, **change)
-        assert ended.is_set() is ("disabled" in change)
+        assert ended.is_set(), "what is open was opened with other rights"
     if "disabled" in change:
         assert not await good(app, root)
         with pytest.raises(InvalidCredentials):

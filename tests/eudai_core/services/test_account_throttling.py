@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from eudai_core.app import Application
-from eudai_core.errors import Conflict, Forbidden, InvalidCredentials, TooManyRequests
+from eudai_core.errors import Forbidden, InvalidCredentials, TooManyRequests
 from eudai_core.services.throttling import FREE, LONGEST_S, account_key, client_key
 from eudai_core.testing import FrozenClock
 from support.accounts import PASSWORD, logged_in, opened
@@ -138,11 +138,24 @@ async def test_it_can_be_turned_off(tmp_path: Path, clock: FrozenClock) -> None:
             assert await unit.login_failures.get([account_key("ada"), *client_key("192.0.2.7")]) == {}
 
 
-async def test_what_was_no_try_counts_as_nothing(app: Application) -> None:
-    for _ in range(2 * FREE["client"]):
-        with pytest.raises(Conflict):
-            await app.accounts.sign_up(username="ada", email="a@b", password=PASSWORD, client="192.0.2.9")
+async def test_sign_ups_of_an_address_are_bounded_and_hinder_no_log_in(app: Application) -> None:
+    for number in range(FREE["signup"]):
+        name = f"guest{number}"
+        await app.accounts.sign_up(username=name, email=f"{name}@b", password=PASSWORD, client="192.0.2.9")
+    with pytest.raises(TooManyRequests) as refused:
+        await app.accounts.sign_up(username="more", email="more@b", password=PASSWORD, client="192.0.2.9")
+    assert refused.value.retry_after
     await app.accounts.log_in(login="ada", password=PASSWORD, client="192.0.2.9")
+    await app.accounts.sign_up(username="other", email="other@b", password=PASSWORD, client="192.0.2.10")
+
+
+async def test_a_burst_of_tries_is_let_in_one_after_the_other(app: Application) -> None:
+    tries = [app.accounts.log_in(login="ada", password="a wrong one", client=f"192.0.2.{n}") for n in range(40)]
+    ends = await asyncio.gather(*tries, return_exceptions=True)
+    wrong = [end for end in ends if isinstance(end, InvalidCredentials)]
+    early = [end for end in ends if isinstance(end, TooManyRequests)]
+    assert len(wrong) + len(early) == 40
+    assert len(wrong) <= FREE["account"]
 
 
 @pytest.mark.parametrize(
