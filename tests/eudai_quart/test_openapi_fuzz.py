@@ -69,7 +69,7 @@ def settings(kept: dict[str, str], deleted: dict[str, str]) -> str:
     )
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 async def test_no_request_makes_an_answer_that_is_not_documented(
     server: RunningServer, user: Client, tmp_path: Path
 ) -> None:
