@@ -48,7 +48,10 @@ async def connections(url: str) -> int:
 
 
 class TestLocalEventBus(EventBusSuite):
-    lacks = {"processes": "it is for one process", "outage": "there is nothing between"}  # noqa: RUF012 -- as the suite has it
+    # It is for one process, with nothing between its two ends: these are none of its tests.
+    test_other_process_is_told_in_order_and_once = None  # type: ignore[assignment]
+    test_closing_one_process_leaves_the_other = None  # type: ignore[assignment]
+    test_outage_is_survived_and_told = None  # type: ignore[assignment]
 
     @pytest.fixture
     async def bus(self) -> AsyncIterator[EventBus]:
